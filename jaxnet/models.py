@@ -1,0 +1,244 @@
+"""Models as pairs of pure functions, and the two that the notes are about."""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.tree_util import Partial
+from jaxtyping import Array, Float
+
+from jaxnet.activations import ACTIVATIONS
+from jaxnet.initializers import INITIALIZERS
+from jaxnet.layers import (
+    BatchNormParams,
+    BatchNormState,
+    Layer,
+    batch_norm,
+    batch_norm_evaluate,
+    dense,
+    dropout,
+    dropout_mask,
+    update_running,
+)
+from jaxnet.types import Params, PRNGKey, Scalar, State
+from jaxnet.validation import (
+    check_choice,
+    check_count,
+    check_non_negative,
+    check_probability,
+    is_concrete,
+)
+
+
+class Model(NamedTuple):
+    """A model is two pure functions; any pair of this form trains, sweeps and checks here.
+
+    init: key ↦ (params, state)
+    apply: (params, state, x, *, key=None, train=False) ↦ (output before the last activation, state)
+
+    `params` is learned; `state` holds running statistics, `()` when there are none. `train=True`
+    turns dropout on (then `key` is needed) and makes batch norm use and record batch statistics.
+    """
+
+    init: Callable[..., Any]
+    apply: Callable[..., Any]
+
+
+class Forward(NamedTuple):
+    """A forward pass with everything it met on the way.
+
+    zs: Z of each layer (batch, n_l); activations: A of each layer, X first, the output layer's
+    left out (its Z is the result); state: the running statistics afterwards.
+    """
+
+    zs: tuple[Array, ...]
+    activations: tuple[Array, ...]
+    state: State
+
+
+def _check_input(params: tuple[Layer, ...], x: Array) -> None:
+    if x.ndim != 2:
+        raise ValueError(f"x: expected shape (batch, n_in), one row an example, got {x.shape}")
+    width, came_from = x.shape[1], f"x of shape {x.shape}"
+    for number, layer in enumerate(params, start=1):
+        n_in, n_out = layer.w.shape
+        if n_in != width:
+            expected = f"a model of {n_in} inputs" if number == 1 else f"w of shape {layer.w.shape}"
+            raise ValueError(
+                f"layer {number}: expected {n_in} columns for {expected}, got {width} from "
+                f"{came_from}"
+            )
+        if layer.b.shape != (n_out,):
+            raise ValueError(f"layer {number}: expected b of shape ({n_out},), got {layer.b.shape}")
+        width, came_from = n_out, f"layer {number} with w of shape {layer.w.shape}"
+
+
+def _per_hidden_layer(
+    keep_prob: Scalar | Sequence[Scalar] | None, hidden: int
+) -> tuple[Scalar, ...] | None:
+    if keep_prob is None:
+        return None
+    return tuple(keep_prob) if isinstance(keep_prob, Sequence) else (keep_prob,) * hidden
+
+
+def forward_pass(
+    params: tuple[Layer, ...],
+    state: State,
+    x: Float[Array, "..."],
+    *,
+    activation: str | Callable[[Array], Array] = "relu",
+    keep_prob: Scalar | Sequence[Scalar] | None = None,
+    key: PRNGKey | None = None,
+    train: bool = False,
+    offsets: Sequence[Array] | None = None,
+) -> Forward:
+    """Forward propagation through L layers, keeping every Z and A.
+
+    Z[l] = A[l−1] W[l] + b[l],   A[l] = g(Z[l]),   A[0] = X
+
+    with batch norm between the two where a hidden layer has it, and inverted dropout on A[l] of
+    the hidden layers when `train` and keep_prob is given.
+
+    x: (batch, n_in). activation: the hidden layers' g, by name or as a function; the output
+    layer's is left to the loss. keep_prob: one probability in (0, 1] or one for each hidden layer;
+    None for no dropout. offsets: arrays added to each Z, whose gradient is therefore dZ[l] (of
+    what batch norm puts out, where it is used).
+    Raises ValueError for shapes that do not fit, naming the layer, and for dropout without a key.
+    Source: notes §4, forward propagation in a deep network (figs. 33 to 35).
+    """
+    _check_input(params, x)
+    g = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    hidden = len(params) - 1
+    keep = _per_hidden_layer(keep_prob, hidden) if train and hidden else None
+
+    zs, activations, new_state = [], [x], []
+    for index, layer in enumerate(params):
+        z = dense(layer, activations[-1])
+        if layer.norm is not None:
+            running = state[index]
+            if train:
+                z, batch_statistics = batch_norm(layer.norm, z)
+                running = update_running(running, batch_statistics)
+            else:
+                z = batch_norm_evaluate(layer.norm, running, z)
+            new_state.append(running)
+        if offsets is not None:
+            z = z + offsets[index]
+        zs.append(z)
+        if index < hidden:
+            a = g(z)
+            if keep is not None:
+                if key is None:
+                    raise ValueError("key: expected a random key to drop units with, got None")
+                mask = dropout_mask(jax.random.fold_in(key, index), a.shape, keep[index])
+                a = dropout(a, mask, keep[index])
+            activations.append(a)
+    return Forward(tuple(zs), tuple(activations), tuple(new_state))
+
+
+# Equal arguments give the same two functions, so that a model made twice is compiled once. What
+# may be traced (keep_prob, init_scale) is kept out of here and bound with Partial, as a leaf.
+@cache
+def _mlp_functions(layer_sizes: tuple[int, ...], activation: str, norm: bool, initializer: str):
+    draw = INITIALIZERS[initializer]
+    sizes = list(pairwise(layer_sizes))
+
+    def init(init_scale, key):
+        keys = jax.random.split(key, len(sizes))
+        params, state = [], []
+        for index, (n_in, n_out) in enumerate(sizes):
+            normed = norm and index < len(sizes) - 1
+            w = init_scale * draw(keys[index], n_in, n_out)
+            gamma_beta = BatchNormParams(jnp.ones(n_out), jnp.zeros(n_out)) if normed else None
+            params.append(Layer(w, jnp.zeros(n_out), gamma_beta))
+            if normed:
+                state.append(BatchNormState(jnp.zeros(n_out), jnp.ones(n_out)))
+        return tuple(params), tuple(state)
+
+    def apply(keep_prob, params, state, x, *, key=None, train=False):
+        forward = forward_pass(
+            params, state, x, activation=activation, keep_prob=keep_prob, key=key, train=train
+        )
+        logits = forward.zs[-1]
+        return (logits[:, 0] if layer_sizes[-1] == 1 else logits), forward.state
+
+    return init, apply
+
+
+def _drops_nothing(keep_prob) -> bool:
+    return is_concrete(keep_prob) and bool(np.all(np.asarray(keep_prob) == 1))
+
+
+def mlp(
+    layer_sizes: Sequence[int],
+    *,
+    activation: str = "relu",
+    keep_prob: Scalar | Sequence[Scalar] = 1.0,
+    batch_norm: bool = False,
+    initializer: str = "he",
+    init_scale: Scalar = 1.0,
+) -> Model:
+    """Multilayer perceptron of L = len(layer_sizes) − 1 layers.
+
+    A[l] = g(A[l−1] W[l] + b[l]) for the hidden layers; the output layer stays linear, since losses
+    take logits
+
+    layer_sizes: (n_in, …, n_out), each at least 1. One output unit gives outputs of shape
+    (batch,), several (batch, n_out). activation: of the hidden layers, a name in
+    `activations.ACTIVATIONS`. keep_prob: of dropout, one number or one for each hidden layer.
+    batch_norm: normalise every hidden Z (the bias b then has no effect, β takes its place).
+    initializer: a name in `initializers.INITIALIZERS`; weights are init_scale times its draw,
+    biases zero. keep_prob and init_scale may be traced.
+    Raises ValueError for sizes below 1, unknown names, and keep_prob outside (0, 1].
+    Source: notes §4, deep L-layer neural network.
+
+    >>> model = mlp((5, 4, 3))
+    >>> params, state = model.init(jax.random.key(0))
+    >>> logits, state = model.apply(params, state, jnp.ones((7, 5)))
+    >>> logits.shape
+    (7, 3)
+    """
+    layer_sizes = tuple(layer_sizes)
+    if len(layer_sizes) < 2:
+        raise ValueError(f"layer_sizes: expected (n_in, …, n_out), got {layer_sizes}")
+    for index, size in enumerate(layer_sizes):
+        check_count(f"layer_sizes[{index}]", size)
+    layer_sizes = tuple(int(size) for size in layer_sizes)
+    check_choice("activation", activation, ACTIVATIONS)
+    check_choice("initializer", initializer, INITIALIZERS)
+    check_probability("keep_prob", keep_prob)
+    check_non_negative("init_scale", init_scale)
+    if isinstance(keep_prob, Sequence) and len(keep_prob) != len(layer_sizes) - 2:
+        raise ValueError(
+            f"keep_prob: expected one number or one for each of the {len(layer_sizes) - 2} hidden "
+            f"layers, got {len(keep_prob)}"
+        )
+    init, apply = _mlp_functions(layer_sizes, activation, batch_norm, initializer)
+    keep = None if _drops_nothing(keep_prob) else keep_prob
+    return Model(Partial(init, init_scale), Partial(apply, keep))
+
+
+def logistic_regression(n_in: int) -> Model:
+    """Logistic regression: one unit, started from zero.
+
+    z = wᵀx + b;  the probability of a 1 is σ(z)
+
+    n_in: number of features, at least 1. Goes with `losses.binary_cross_entropy`.
+    Raises ValueError for n_in below 1.
+    Source: notes §2, logistic regression (fig. 4).
+    """
+    check_count("n_in", n_in)
+    return mlp((n_in, 1), initializer="zeros")
+
+
+def flat_size(params: Params) -> int:
+    """Number of parameters.
+
+    >>> flat_size({"w": jnp.zeros((5, 4)), "b": jnp.zeros(4)})
+    24
+    """
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
