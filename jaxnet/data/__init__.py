@@ -1,0 +1,14 @@
+"""Data sets, splits, normalization, mini-batches and augmentation."""
+
+from jaxnet.data import augmentation, datasets, minibatches, normalization, splits
+from jaxnet.data.types import Dataset, Split
+
+__all__ = [
+    "Dataset",
+    "Split",
+    "augmentation",
+    "datasets",
+    "minibatches",
+    "normalization",
+    "splits",
+]

@@ -1,0 +1,95 @@
+"""Where user data enter: checked on the host and turned into arrays before any compute."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike
+
+from jaxnet import losses
+from jaxnet.data import Dataset
+from jaxnet.models import Model
+from jaxnet.training.static import join, split_static
+from jaxnet.types import Params, State
+from jaxnet.validation import (
+    check_binary_labels,
+    check_features,
+    check_labels,
+    check_targets,
+)
+
+
+def as_features(name: str, x: ArrayLike) -> Array:
+    """x as an array (batch, n_in) of JAX's default float dtype (float32 unless x64 is on).
+
+    Raises ValueError or TypeError for another rank, no examples, NaN, infinity, or non-numbers.
+    """
+    check_features(name, x)
+    dtype = jnp.result_type(float)
+    if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
+        return x
+    return jnp.asarray(x, dtype)
+
+
+def as_dataset(name: str, data: Dataset) -> Dataset:
+    """A data set as arrays: x (m, n_in) floats; y (m,) or (m, n_out), integers kept as they are.
+
+    Raises ValueError or TypeError for what `as_features` refuses, and targets that do not match.
+    """
+    if not isinstance(data, tuple) or len(data) != 2:
+        raise TypeError(f"{name}: expected Dataset(x, y), got {type(data).__name__}")
+    x, y = data
+    features = as_features(f"{name}.x", x)
+    check_targets(f"{name}.y", y, features.shape[0])
+    kind = np.dtype(getattr(y, "dtype", None) or np.asarray(y).dtype).kind
+    if kind in "iub":
+        return Dataset(features, jnp.asarray(y, jnp.int32))
+    return Dataset(features, jnp.asarray(y, features.dtype))
+
+
+@lru_cache(maxsize=256)
+def _output_shape(static: Any, spec: Any) -> tuple[int, ...]:
+    model = join([1.0] * static[1].count(None), static)
+    structure, shapes = spec
+    params, state, x = jax.tree.unflatten(
+        structure, [jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in shapes]
+    )
+    return jax.eval_shape(model.apply, params, state, x)[0].shape
+
+
+def output_shape(model: Model, params: Params, state: State, x: Array) -> tuple[int, ...]:
+    """Shape of what the model makes of x, found without computing it.
+
+    Raises ValueError, from the model, when x does not fit it.
+    """
+    leaves, structure = jax.tree.flatten((params, state, x))
+    spec = (structure, tuple((leaf.shape, leaf.dtype) for leaf in leaves))
+    return _output_shape(split_static(model)[1], spec)
+
+
+def check_outputs(
+    name: str,
+    model: Model,
+    params: Params,
+    state: State,
+    data: Dataset,
+    loss: Callable[..., Array],
+) -> None:
+    """Refuse data whose targets the model and the loss cannot be held against.
+
+    Raises ValueError or TypeError: x of another width; labels that are not integers, or outside
+    the classes; targets of another shape than the outputs.
+    """
+    shape = output_shape(model, params, state, data.x)
+    if loss is losses.softmax_cross_entropy and len(shape) == 2:
+        check_labels(f"{name}.y", data.y, shape[1])
+    elif loss is losses.binary_cross_entropy:
+        check_binary_labels(f"{name}.y", data.y)
+    try:
+        jax.eval_shape(loss, jax.ShapeDtypeStruct(shape, data.x.dtype), data.y)
+    except (ValueError, TypeError) as error:
+        message = str(error)
+        raise type(error)(f"{name}.{message}" if message.startswith("y:") else message) from None

@@ -1,0 +1,157 @@
+"""The training run: one update, and the pure function of (key, hyperparameters, data) around it."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import optax
+from jaxtyping import Array
+
+from jaxnet import losses, regularizers
+from jaxnet.data import Dataset, minibatches
+from jaxnet.models import Model
+from jaxnet.training.evaluation import score
+from jaxnet.types import Params, PRNGKey, State
+from jaxnet.validation import check_count
+
+
+class Setup(NamedTuple):
+    """All that one update needs.
+
+    model: (init, apply). optimizer: any optax transformation. loss: (logits, y) ↦ loss of each
+    example. penalty: params ↦ scalar, added to the mean loss.
+    """
+
+    model: Model
+    optimizer: optax.GradientTransformation
+    loss: Callable[..., Array] = losses.softmax_cross_entropy
+    penalty: Callable[..., Array] = regularizers.none
+
+
+class Carry(NamedTuple):
+    """What one update hands to the next: parameters, running statistics, optimizer state."""
+
+    params: Params
+    state: State
+    opt_state: Any
+
+
+class Run(NamedTuple):
+    """A finished run.
+
+    history: a dict of arrays with a leading epoch axis: "cost" (epochs, steps per epoch), the cost
+    of each mini-batch just before its update; with a dev set "dev_cost" and "dev_error" (epochs,)
+    after each epoch; "observed", what the observer returned after each epoch, stacked.
+    """
+
+    params: Params
+    state: State
+    opt_state: Any
+    history: dict[str, Any]
+
+
+def start(setup: Setup, key: PRNGKey) -> Carry:
+    """Parameters, running statistics and optimizer state before the first update."""
+    params, state = setup.model.init(key)
+    return Carry(params, state, setup.optimizer.init(params))
+
+
+def step(
+    setup: Setup, carry: Carry, batch: Dataset, key: PRNGKey
+) -> tuple[Carry, dict[str, Array]]:
+    """One update on one mini-batch: the only one there is; everything that trains calls it.
+
+    J = (1/B) Σ L(ŷ, y) + penalty(params),   params := params + optimizer's update of ∇J
+
+    batch: x (B, n_in) and its y. key: for dropout; the same key drops the same units.
+    Returns the new carry and {"cost": J before the update}.
+    Source: notes §6, mini-batch gradient descent.
+    """
+
+    def cost(params):
+        logits, state = setup.model.apply(params, carry.state, batch.x, key=key, train=True)
+        return losses.cost(setup.loss(logits, batch.y), setup.penalty(params)), state
+
+    (value, state), grads = jax.value_and_grad(cost, has_aux=True)(carry.params)
+    updates, opt_state = setup.optimizer.update(grads, carry.opt_state, carry.params)
+    params = optax.apply_updates(carry.params, updates)
+    return Carry(params, state, opt_state), {"cost": value}
+
+
+def _epoch(setup: Setup, carry: Carry, data: Dataset, key: PRNGKey, batch_size, drop_last):
+    """One pass over the data: a scan over the full mini-batches, then the smaller last one."""
+    shuffle_key, noise_key = jax.random.split(key)
+
+    def update(carry, indices_and_key):
+        indices, key = indices_and_key
+        return step(setup, carry, Dataset(data.x[indices], data.y[indices]), key)
+
+    if batch_size is None:
+        carry, metrics = step(setup, carry, data, noise_key)
+        return carry, jax.tree.map(lambda value: value[None], metrics)
+    full, rest = minibatches.epoch_indices(shuffle_key, data.x.shape[0], batch_size)
+    keys = jax.random.split(noise_key, full.shape[0] + 1)
+    carry, metrics = jax.lax.scan(update, carry, (full, keys[:-1]))
+    if rest.size and not drop_last:
+        carry, last = update(carry, (rest, keys[-1]))
+        metrics = jax.tree.map(lambda m, v: jax.numpy.append(m, v), metrics, last)
+    return carry, metrics
+
+
+def make_train(
+    build: Callable[[Any], Setup],
+    *,
+    batch_size: int | None,
+    epochs: int,
+    drop_last: bool = False,
+    observe: Callable[[Carry], Any] | None = None,
+) -> Callable[..., Run]:
+    """The training run as a pure function, to be compiled, mapped over members, or sharded.
+
+    build: hyper ↦ Setup, called inside the trace: every scalar of the optimizer, penalty or model
+    may come from hyper and be traced, so a new learning rate compiles nothing new:
+    `build = lambda h: Setup(mlp((64, 64, 10)), adam(h["learning_rate"]))`.
+    batch_size: examples in a mini-batch, reshuffled every epoch; the last one is smaller when the
+    data do not divide, or is left out with drop_last. None takes all the data in every update, in
+    order (batch gradient descent).
+    epochs: passes over the data. observe: carry ↦ any pytree, recorded after every epoch.
+
+    Returns train(key, hyper, data, dev=None) ↦ Run. Everything random comes from key: first the
+    initial parameters, then, per epoch, the order of the data and dropout.
+    Raises ValueError for a batch size or a number of epochs below 1; train, for a batch larger than
+    the data.
+    Source: notes §6, mini-batch gradient descent; §8, training many models in parallel.
+
+    >>> from jaxnet import data, mlp, optimizers
+    >>> build = lambda h: Setup(mlp((2, 4, 2)), optimizers.adam(h["learning_rate"]))
+    >>> train = jax.jit(make_train(build, batch_size=32, epochs=5))
+    >>> moons = data.datasets.moons(jax.random.key(0), 100)
+    >>> run = train(jax.random.key(1), {"learning_rate": 0.01}, moons)
+    >>> run.history["cost"].shape
+    (5, 4)
+    """
+    if batch_size is not None:
+        check_count("batch_size", batch_size)
+    check_count("epochs", epochs)
+
+    def train(key: PRNGKey, hyper: Any, data: Dataset, dev: Dataset | None = None) -> Run:
+        m = data.x.shape[0]
+        if batch_size is not None and batch_size > m:
+            raise ValueError(f"batch_size: expected at most the {m} examples, got {batch_size}")
+        setup = build(hyper)
+        init_key, run_key = jax.random.split(key)
+
+        def epoch(carry, number):
+            epoch_key = jax.random.fold_in(run_key, number)
+            carry, history = _epoch(setup, carry, data, epoch_key, batch_size, drop_last)
+            if dev is not None:
+                dev_score = score(setup.model, carry.params, carry.state, dev, setup.loss)
+                history |= {"dev_cost": dev_score.cost, "dev_error": dev_score.error}
+            if observe is not None:
+                history["observed"] = observe(carry)
+            return carry, history
+
+        carry, history = jax.lax.scan(epoch, start(setup, init_key), jax.numpy.arange(epochs))
+        return Run(carry.params, carry.state, carry.opt_state, history)
+
+    return train
