@@ -14,7 +14,7 @@ from jax.flatten_util import ravel_pytree
 from jax.tree_util import tree_leaves_with_path
 from jaxtyping import Array, Float, Inexact
 
-from jaxnet.types import Params
+from jaxnet.types import Params, Scalar
 from jaxnet.validation import check_count, check_positive
 
 CORRECT, WRONG = 1e-7, 1e-3
@@ -58,7 +58,7 @@ def default_eps(dtype: Any) -> float:
 
 
 def _along_coordinates(
-    quotient: Callable[[Array], Array], theta: Array, eps: float, chunk: int
+    quotient: Callable[[Array], Array], theta: Array, eps: Scalar, chunk: int
 ) -> Array:
     """The quotient at ε·e_k for every coordinate k, `chunk` of them at a time."""
 
@@ -251,7 +251,7 @@ def gradient_check(
 ) -> GradientCheck:
     """Check a gradient against two-sided differences along every coordinate.
 
-    ‖dθ_approx − dθ‖ / (‖dθ_approx‖ + ‖dθ‖): at most 1e-7 correct, above 1e-3 wrong, else suspicious
+    ‖dθ_approx − dθ‖ / (‖dθ_approx‖ + ‖dθ‖): at most 1e-7 correct, from 1e-3 wrong, else suspicious
 
     cost: params ↦ scalar, the whole of it: with the penalty, and with dropout off or its key fixed.
     grads: the gradient to check, a pytree like params; by default jax.grad of cost.
@@ -284,7 +284,7 @@ def gradient_check(
     distance = float(relative_distance(jnp.asarray(flat_given), jnp.asarray(flat_numeric)))
     correct_below = max(CORRECT, 10 * float(np.finfo(dtype).eps) ** (2 / 3))
     verdict = (
-        "correct" if distance <= correct_below else "wrong" if distance > WRONG else "suspicious"
+        "correct" if distance <= correct_below else "wrong" if distance >= WRONG else "suspicious"
     )
     at = int(np.argmax(np.abs(flat_given - flat_numeric)))
     return GradientCheck(

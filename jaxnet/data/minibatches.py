@@ -4,6 +4,8 @@ Indices are shuffled, not data: x and y are taken with the same ones, so they ca
 data stay where they are. For a new order each epoch give each epoch a key of its own.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int32
@@ -28,6 +30,11 @@ def permutation(key: PRNGKey, n: int) -> Int32[Array, " n"]:
     [0, 1, 2, 3, 4]
     """
     check_count("n", n)
+    return _permutation(key, n)
+
+
+@partial(jax.jit, static_argnums=1)
+def _permutation(key: PRNGKey, n: int) -> Int32[Array, " n"]:
     if n > _PACKED_LIMIT:
         return jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))
     # The low s bits of a word hold the index, the other 32 − s are random, and sorting the words

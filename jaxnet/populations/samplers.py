@@ -103,9 +103,9 @@ def from_uniform(
 def grid(space: Space, points_per_axis: int) -> Points:
     """All combinations of evenly spaced values, both ends included.
 
-    points_per_axis: p ≥ 2 values of every dimension, even on its own scale.
-    Returns p^d points of d dimensions, the last dimension varying fastest.
-    Raises ValueError for a bad space, p < 2, and more values than a dimension has whole numbers.
+    points_per_axis: p ≥ 1 values of every dimension, even on its own scale; a single one is in
+    the middle. Returns p^d points of d dimensions, the last dimension varying fastest.
+    Raises ValueError for a bad space, p < 1, and more values than a dimension has whole numbers.
     Source: notes §7, tuning process (fig. 74): only p different values of each are ever tried.
 
     >>> points = grid({"a": ("uniform", 0, 1), "b": ("integers", 1, 2)}, 2)
@@ -113,14 +113,14 @@ def grid(space: Space, points_per_axis: int) -> Points:
     ([0.0, 0.0, 1.0, 1.0], [1, 2, 1, 2])
     """
     check_space(space)
-    check_count("points_per_axis", points_per_axis, least=2)
+    check_count("points_per_axis", points_per_axis)
     for name, (kind, low, high) in space.items():
         if kind == "integers" and high - low + 1 < points_per_axis:
             raise ValueError(
                 f"points_per_axis: expected at most the {int(high - low + 1)} whole numbers of "
                 f"{name}, got {points_per_axis}"
             )
-    even = jnp.linspace(0.0, 1.0, points_per_axis)
+    even = jnp.linspace(0.0, 1.0, points_per_axis) if points_per_axis > 1 else jnp.array([0.5])
     axes = [from_uniform(even, *dimension) for dimension in space.values()]
     return dict(zip(space, map(jnp.ravel, jnp.meshgrid(*axes, indexing="ij")), strict=True))
 
@@ -156,7 +156,7 @@ def _back(kind: str, value: Number) -> Number:
     return -math.expm1(value) if kind == "one_minus_log_uniform" else value
 
 
-def _shrunk(kind: str, low: Number, high: Number, best: float, shrink: float) -> Dimension:
+def _shrunk(kind: str, low: Number, high: Number, best: Number, shrink: float) -> Dimension:
     start, end, middle = (_forward(kind, value) for value in (low, high, best))
     reach = shrink * abs(end - start) / 2
     new_low, new_high = sorted((_back(kind, middle - reach), _back(kind, middle + reach)))
@@ -176,7 +176,7 @@ def refine(
     width w; integers keep the whole numbers in it.
 
     points: name ↦ (size,), inside the space. scores: (size,), lower is better; NaN is a run that
-    failed and never the best. shrink: s in (0, 1), the share of each side that is kept.
+    failed and never the best. shrink: s in (0, 1], the share of each side that is kept.
     Returns a space of the same names and kinds, its bounds plain numbers. It always contains the
     best point, exactly, and lies inside the old one, up to the last place of the points' dtype.
     Raises ValueError for a bad space or shrink, points and scores that do not match, a best point
@@ -188,8 +188,8 @@ def refine(
     {'a': ('uniform', 3.0, 7.0)}
     """
     check_space(space)
-    if not 0 < shrink < 1:
-        raise ValueError(f"shrink: expected a share in (0, 1), got {shrink}")
+    if not 0 < shrink <= 1:
+        raise ValueError(f"shrink: expected a share in (0, 1], got {shrink}")
     scores = np.asarray(scores)
     if set(points) != set(space):
         raise ValueError(f"points: expected the names {sorted(space)}, got {sorted(points)}")
@@ -214,8 +214,9 @@ def refine(
     return box
 
 
-def _joined(drawn: list, scored: list) -> tuple[Points, Array]:
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts), *drawn), jnp.concatenate(scored)
+def _joined(drawn: list, scored: list) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    # On the host, where refine looks at them: a concatenation of each new length would compile.
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *drawn), np.concatenate(scored)
 
 
 class CoarseToFine(NamedTuple):
@@ -261,4 +262,5 @@ def coarse_to_fine(
         spaces.append(box)
         drawn.append(random(round_key, box, size))
         scored.append(evaluate(drawn[-1]))
-    return CoarseToFine(*_joined(drawn, scored), spaces)
+    points, scores = jax.tree.map(jnp.asarray, _joined(drawn, scored))
+    return CoarseToFine(points, scores, spaces)

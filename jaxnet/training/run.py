@@ -120,7 +120,7 @@ def make_train(
     initial parameters, then, per epoch, the order of the data and dropout.
     Raises ValueError for a batch size or a number of epochs below 1; train, for a batch larger than
     the data.
-    Source: notes §6, mini-batch gradient descent; §8, training many models in parallel.
+    Source: notes §6, mini-batch gradient descent; §7, training many models in parallel.
 
     >>> from jaxnet import data, mlp, optimizers
     >>> build = lambda h: Setup(mlp((2, 4, 2)), optimizers.adam(h["learning_rate"]))
