@@ -1,0 +1,88 @@
+"""The README is true: its snippets print what it says, and its table names what exists."""
+
+import re
+from importlib import import_module
+from pathlib import Path
+
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+ANSWERS = re.findall(r"```python
+.*?```
+
+```
+(.*?)```", README, flags=re.DOTALL)
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split("|")]
+    for line in README.splitlines()
+    if re.match(r"\| .* \| \d \|", line)
+]
+
+
+def _names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _resolve(package: str, dotted: str):
+    """The object behind a dotted name, submodules imported where they are not yet."""
+    found, path = import_module(package), package
+    for part in dotted.split("."):
+        path = f"{path}.{part}"
+        found = getattr(found, part) if hasattr(found, part) else import_module(path)
+    return found
+
+
+def test_the_snippets_print_what_the_readme_says(capsys):
+    scope: dict = {}
+    with jax.numpy_rank_promotion("allow"):  # a reader has JAX's default
+        exec(SNIPPETS[0], scope)
+    printed, promised = (
+        [float(number) for number in re.findall(r"\d+\.\d+", text)]
+        for text in (capsys.readouterr().out, ANSWERS[0])
+    )
+    assert len(printed) == len(promised) == 5
+    # Other machines sum in another order and training is chaotic, so a few of the 360 examples may
+    # be judged otherwise there. The first number is in per cent, the four after it are shares.
+    assert printed[0] == pytest.approx(promised[0], abs=1.5)
+    assert printed[1:] == pytest.approx(promised[1:], abs=0.015)
+
+    with jax.numpy_rank_promotion("allow"):
+        exec(SNIPPETS[1], scope)
+    assert capsys.readouterr().out.splitlines() == ANSWERS[1].splitlines()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
+def test_every_name_in_the_table_exists(row):
+    _, _, references, twins, tests, experiments = row
+    for name in _names(references):
+        assert callable(_resolve("reference_numpy", name))
+    for name in _names(twins):
+        assert callable(_resolve("jaxnet", name))
+    assert _names(tests)
+    for name in _names(tests):
+        assert (ROOT / "tests" / name).is_file(), name
+    for name in _names(experiments):
+        assert (ROOT / "scripts" / f"{name}.py").is_file(), name
+
+
+def test_every_experiment_and_every_reference_is_in_the_table():
+    listed = {name for row in ROWS for name in _names(row[5])}
+    sections = ("intro", "basics", "shallow", "deep")
+    there = {
+        f"{section}/{path.stem}"
+        for section in sections
+        for path in (ROOT / "scripts" / section).glob("[a-z]*.py")
+    }
+    assert listed == there
+    files = {name.split(".")[0] for row in ROWS for name in _names(row[2])}
+    modules = {path.stem for path in (ROOT / "reference_numpy").glob("[a-z]*.py")}
+    assert files == modules
+
+
+def test_the_two_commands_stand_alone_on_their_lines():
+    lines = README.splitlines()
+    assert "pip install -e '.[figures]' && python -m scripts.reproduce" in lines
+    assert "pip install -e '.[test]' && pytest" in lines
