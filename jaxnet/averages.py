@@ -31,7 +31,8 @@ def exponentially_weighted(
     >>> exponentially_weighted(jnp.array([8.0, 8.0]), 0.5, corrected=True)
     Array([8., 8.], dtype=float32)
     """
-    if theta.shape[0] == 0:
+    theta = jnp.asarray(theta)
+    if theta.ndim == 0 or theta.shape[0] == 0:
         raise ValueError(f"theta: expected at least one step, got shape {theta.shape}")
     check_finite("theta", theta)
     check_decay("beta", beta)

@@ -46,7 +46,7 @@ def binary_cross_entropy(logits: Float[Array, "m"], y: Num[Array, "..."]) -> Flo
 
 
 def softmax_cross_entropy(
-    logits: Float[Array, "m classes"], y: Num[Array, "..."]
+    logits: Float[Array, "..."], y: Num[Array, "..."]
 ) -> Float[Array, "m"]:
     """Cross-entropy of one label among K classes, from the logits.
 

@@ -28,7 +28,7 @@ Count: TypeAlias = int | np.integer | Int[Array, ""]
 """A whole number, which may be traced."""
 
 
-def _number(value: Scalar | Count) -> Float[Array, ""]:
+def _number(value: Scalar) -> Float[Array, ""]:
     return jnp.asarray(value, float)
 
 

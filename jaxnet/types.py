@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Array, Float, Key, UInt32
+from jaxtyping import Array, Key, Real, UInt32
 
-Scalar: TypeAlias = float | int | np.floating | Float[Array, ""]
+Scalar: TypeAlias = float | int | np.floating | np.integer | Real[Array, ""]
 """A real number: Python's, NumPy's, or an array of no axes, which may be traced."""
 
 PRNGKey: TypeAlias = Key[Array, ""] | UInt32[Array, "2"]

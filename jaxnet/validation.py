@@ -131,7 +131,10 @@ def check_labels(name: str, y: Any, classes: int) -> None:
             f"y.astype(int)"
         )
     if len(np.shape(y)) != 1:
-        raise ValueError(f"{name}: expected labels of shape (m,), got {np.shape(y)}")
+        raise ValueError(
+            f"{name}: expected labels of shape (m,), got {np.shape(y)}; one-hot rows become labels "
+            f"with y.argmax(1)"
+        )
     if not is_concrete(y):
         return
     values = np.asarray(y)

@@ -10,11 +10,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
-ANSWERS = re.findall(r"```python
-.*?```
-
-```
-(.*?)```", README, flags=re.DOTALL)
+ANSWERS = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", README, flags=re.DOTALL)
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in README.splitlines()

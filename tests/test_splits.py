@@ -1,7 +1,10 @@
 """Parts are disjoint, cover everything, have the right sizes, and are random."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -56,8 +59,8 @@ def test_sizes_of_the_notes(m, fractions, sizes):
 def test_split_depends_on_the_key_alone():
     first, again = splits.split(KEY, 100, (0.6, 0.4)), splits.split(KEY, 100, (0.6, 0.4))
     other = splits.split(jax.random.key(1), 100, (0.6, 0.4))
-    assert jnp.array_equal(first[0], again[0])
-    assert not jnp.array_equal(jnp.sort(first[0]), jnp.sort(other[0]))
+    assert np.array_equal(first[0], again[0])
+    assert not np.array_equal(np.sort(first[0]), np.sort(other[0]))
 
 
 def test_every_example_is_as_often_in_every_part():
@@ -102,17 +105,17 @@ def test_train_dev_test_keeps_rows_together():
     data = Dataset(x, jnp.array([0, 1, 0, 1, 0, 1, 0]))
     parts = splits.train_dev_test(KEY, data)
     assert [len(part.y) for part in parts] == [4, 2, 1]
-    rows = jnp.concatenate([part.x for part in parts])
-    targets = jnp.concatenate([part.y for part in parts])
-    order = jnp.argsort(rows[:, 0])
-    assert jnp.array_equal(rows[order], data.x)
-    assert jnp.array_equal(targets[order], data.y)
+    rows, targets = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    order = np.argsort(rows[:, 0])
+    assert np.array_equal(rows[order], data.x)
+    assert np.array_equal(targets[order], data.y)
 
 
 def test_train_dev_test_stratified():
-    y = jnp.array([0] * 20 + [1] * 5)
-    parts = splits.train_dev_test(KEY, Dataset(jnp.zeros((25, 3)), y), stratify=True)
-    assert [(len(part.y), part.y.sum().item()) for part in parts] == [(15, 3), (5, 1), (5, 1)]
+    y = jnp.asarray([0] * 200 + [1] * 50)
+    parts = splits.train_dev_test(KEY, Dataset(jnp.zeros((250, 3)), y), stratify=True)
+    counts = [(len(part.y), int(np.sum(part.y))) for part in parts]
+    assert counts == [(150, 30), (50, 10), (50, 10)]
 
 
 @pytest.mark.parametrize(
@@ -135,6 +138,16 @@ def test_stratified_refuses():
         splits.stratified(KEY, jnp.array([0] * 10 + [1] * 2), (0.6, 0.2, 0.2))
     with pytest.raises(TypeError, match=r"labels.*traced"):
         jax.jit(lambda y: splits.stratified(KEY, y, (0.5, 0.5)))(jnp.zeros(4, int))
+
+
+def test_refuses_what_the_annotations_refuse_too(monkeypatch):
+    # Users run without the annotations' own checks, which would come first here.
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"fractions.*three.*\(0.7, 0.3\)"):
+        fractions: Any = (0.7, 0.3)
+        splits.train_dev_test(KEY, Dataset(jnp.zeros((7, 2)), jnp.zeros(7)), fractions=fractions)
+    with pytest.raises(TypeError, match=r"labels.*float32 of shape \(7,\)"):
+        splits.stratified(KEY, jnp.zeros(7), (0.7, 0.3))
 
 
 def test_train_dev_test_refuses_targets_of_another_length():

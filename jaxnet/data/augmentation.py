@@ -21,7 +21,8 @@ from jaxnet.validation import check_finite, check_non_negative, check_positive
 Image = Float[Array, "H W *C"]
 
 
-def _check_image(image: Image) -> None:
+def _checked(image: Image) -> Image:
+    image = jnp.asarray(image)
     if image.ndim not in (2, 3) or 0 in image.shape:
         raise ValueError(
             f"image: expected shape (H, W) or (H, W, C), got {image.shape}; for a batch use "
@@ -29,6 +30,7 @@ def _check_image(image: Image) -> None:
         )
     if not jnp.issubdtype(image.dtype, jnp.floating):
         raise TypeError(f"image: expected real numbers, got dtype {image.dtype}; scale to [0, 1]")
+    return image
 
 
 def _sample(image: Image, rows: Float[Array, "H W"], columns: Float[Array, "H W"]) -> Image:
@@ -66,7 +68,7 @@ def flip(image: Image, axis: int) -> Image:
     >>> flip(jnp.array([[1.0, 2.0]]), 1)
     Array([[2., 1.]], dtype=float32)
     """
-    _check_image(image)
+    image = _checked(image)
     if axis not in (0, 1):
         raise ValueError(f"axis: expected 0 (rows) or 1 (columns), got {axis}")
     return jnp.flip(image, axis)
@@ -86,7 +88,7 @@ def rotate(image: Image, degrees: Scalar) -> Image:
     Array([[1., 0.],
            [0., 0.]], dtype=float32)
     """
-    _check_image(image)
+    image = _checked(image)
     check_finite("degrees", degrees)
     angle = jnp.deg2rad(jnp.asarray(degrees, image.dtype))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
@@ -106,7 +108,7 @@ def zoom(image: Image, factor: Scalar) -> Image:
     >>> zoom(jnp.array([[0.0, 1.0, 2.0, 3.0, 4.0]]), 2.0)
     Array([[1. , 1.5, 2. , 2.5, 3. ]], dtype=float32)
     """
-    _check_image(image)
+    image = _checked(image)
     check_positive("factor", factor)
     step = 1 / jnp.asarray(factor, image.dtype)
     return _about_centre(image, ((step, 0), (0, step)))
@@ -124,7 +126,7 @@ def elastic(image: Image, displacement: Float[Array, "2 H W"]) -> Image:
     >>> elastic(jnp.array([[0.0, 1.0, 2.0]]), jnp.full((2, 1, 3), 0.5))
     Array([[0.5, 1.5, 2. ]], dtype=float32)
     """
-    _check_image(image)
+    image = _checked(image)
     expected = (2, *image.shape[:2])
     if displacement.shape != expected:
         raise ValueError(f"displacement: expected shape {expected}, got {displacement.shape}")
@@ -146,6 +148,7 @@ def gaussian_smooth(field: Float[Array, "H W"], sigma: float | int) -> Float[Arr
     ['0.107', '0.787', '0.107']
     """
     check_non_negative("sigma", sigma)
+    field = jnp.asarray(field)
     radius = math.floor(4 * sigma + 0.5)
     if radius == 0:
         return field

@@ -146,11 +146,9 @@ def _diabetes(key: PRNGKey) -> Split:
 
 
 def _synthetic(make):
-    compiled = jax.jit(make, static_argnums=1)
-
     def prepare(key: PRNGKey) -> Split:
         draw, cut = jax.random.split(key)
-        return train_dev_test(cut, compiled(draw, SYNTHETIC_EXAMPLES), stratify=True)
+        return train_dev_test(cut, make(draw, SYNTHETIC_EXAMPLES), stratify=True)
 
     return prepare
 

@@ -19,6 +19,7 @@ from jaxnet.validation import (
     check_features,
     check_labels,
     check_targets,
+    is_concrete,
 )
 
 
@@ -31,7 +32,28 @@ def as_features(name: str, x: ArrayLike) -> Array:
     dtype = jnp.result_type(float)
     if isinstance(x, jax.Array) and jnp.issubdtype(x.dtype, jnp.floating):
         return x
-    return jnp.asarray(x, dtype)
+    if not is_concrete(x):
+        return jnp.asarray(x, dtype)
+    return jax.device_put(_on_host(name, x, dtype))
+
+
+def _on_host(name: str, numbers: ArrayLike, dtype: Any) -> np.ndarray:
+    """Converted by NumPy, so that nothing is compiled before all checks are passed.
+
+    Raises ValueError for numbers that the dtype cannot hold: 1e300 would become infinite and a
+    label of 2³² the label 0. (That floats are rounded is no secret.)
+    """
+    given = np.asarray(numbers)
+    with np.errstate(over="ignore"):
+        held = given.astype(dtype)
+    lost = ~np.isfinite(held) if held.dtype.kind == "f" else held != given
+    if lost.any():
+        where = tuple(int(i) for i in np.argwhere(lost)[0])
+        raise ValueError(
+            f"{name}: expected numbers that {held.dtype} can hold, got {given[where]} at index "
+            f"{where}"
+        )
+    return held
 
 
 def as_dataset(name: str, data: Dataset) -> Dataset:
@@ -45,9 +67,10 @@ def as_dataset(name: str, data: Dataset) -> Dataset:
     features = as_features(f"{name}.x", x)
     check_targets(f"{name}.y", y, features.shape[0])
     kind = np.dtype(getattr(y, "dtype", None) or np.asarray(y).dtype).kind
-    if kind in "iub":
-        return Dataset(features, jnp.asarray(y, jnp.int32))
-    return Dataset(features, jnp.asarray(y, features.dtype))
+    dtype = jnp.int32 if kind in "iub" else features.dtype
+    if not is_concrete(y) or (isinstance(y, jax.Array) and y.dtype == dtype):
+        return Dataset(features, jnp.asarray(y, dtype))
+    return Dataset(features, jax.device_put(_on_host(f"{name}.y", y, dtype)))
 
 
 @lru_cache(maxsize=256)
@@ -83,7 +106,10 @@ def check_outputs(
     Raises ValueError or TypeError: x of another width; labels that are not integers, or outside
     the classes; targets of another shape than the outputs.
     """
-    shape = output_shape(model, params, state, data.x)
+    try:
+        shape = output_shape(model, params, state, data.x)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
     if loss is losses.softmax_cross_entropy and len(shape) == 2:
         check_labels(f"{name}.y", data.y, shape[1])
     elif loss is losses.binary_cross_entropy:

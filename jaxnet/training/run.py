@@ -138,6 +138,7 @@ def make_train(
         m = data.x.shape[0]
         if batch_size is not None and batch_size > m:
             raise ValueError(f"batch_size: expected at most the {m} examples, got {batch_size}")
+        data, dev = jax.tree.map(jax.numpy.asarray, (data, dev))
         setup = build(hyper)
         init_key, run_key = jax.random.split(key)
 

@@ -1,0 +1,45 @@
+"""The registry of what is compared: every algorithm that exists on both sides is one row."""
+
+from jaxnet.crosscheck.cases import (
+    activations,
+    batch_norm,
+    data,
+    decisions,
+    losses,
+    networks,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from jaxnet.crosscheck.cases.case import (
+    Case,
+    bound,
+    compare_twins,
+    complex_step_gradient,
+    draw,
+    jaxnet_results,
+    numerical_gradient,
+)
+
+CASES: tuple[Case, ...] = (
+    *activations.CASES,
+    *losses.CASES,
+    *networks.CASES,
+    *regularizers.CASES,
+    *optimizers.CASES,
+    *schedules.CASES,
+    *batch_norm.CASES,
+    *data.CASES,
+    *decisions.CASES,
+)
+
+__all__ = [
+    "CASES",
+    "Case",
+    "bound",
+    "compare_twins",
+    "complex_step_gradient",
+    "draw",
+    "jaxnet_results",
+    "numerical_gradient",
+]
