@@ -26,6 +26,21 @@ SEEDS = {np.float64: (0, 1), np.float32: (2,)}
 # of cancelling terms come near it; most bounds are a hundred times smaller.
 VACUOUS = {np.float64: 1e-11, np.float32: 1e-2}
 
+# Rounding in float32 comes at least this near to the bound of some entry: measured, 1/400 of it in
+# the luckiest row and half of it in most. A constant of `bounds` that is too generous shows here.
+LOOSE = 1 / 500
+
+# Rows that do no arithmetic in float32: choices, whole numbers, and boxes of Python's numbers.
+EXACT = {
+    "activations/relu",
+    "activations/linear",
+    "data/flip",
+    "search/integers",
+    "search/refine",
+    "decisions/early_stopping",
+    "decisions/bias_variance",
+}
+
 # The notes' limit for a right gradient, and what the complex step reaches: no subtraction, so only
 # the rounding of the cost itself, relative to gradients whose terms cancel a little.
 DIFFERENCES_AGREE, COMPLEX_STEP_AGREES = 1e-7, 1e-13
@@ -57,6 +72,8 @@ def test_reference_jaxnet_and_oracle_agree_within_the_bounds(case, dtype):
         reference, jaxnet = dict(case.reference(args)), dict(jaxnet_results(case, args))
         comparison = compare(reference, jaxnet, bound=bound(case, args, np.float64, dtype))
         assert comparison.agrees, f"reference and jaxnet, seed {seed}\n{comparison}"
+        if dtype == np.float32 and case.name not in EXACT:
+            assert comparison.leaves[0].ratio > LOOSE, f"no error comes near its bound\n{comparison}"
         if case.oracle is None or dtype != np.float64:
             continue
         exact = dict(case.oracle(args))

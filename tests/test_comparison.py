@@ -1,5 +1,7 @@
 """compare: what agrees, what never does, and what it says."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -86,7 +88,8 @@ def test_structures_that_differ_do_not_agree():
 
 def test_matches_arrays_of_any_pytree_and_framework():
     left = [Layer(jnp.ones((3, 2)), jnp.zeros(2))]
-    right = [Layer(np.ones((3, 2)), np.array([0.0, 1e-9]))]
+    on_the_host: Any = np.ones((3, 2)), np.array([0.0, 1e-9])
+    right = [Layer(*on_the_host)]
     comparison = compare(left, right, bound=1e-8)
     assert comparison.agrees
     assert comparison.leaves[0].name == "[0].b"

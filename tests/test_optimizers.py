@@ -56,21 +56,19 @@ def furthest(left, right):
 def test_a_thousand_steps_agree_with_optax_and_with_the_reference(rule):
     args = run_of(rule)
     assert min(np.abs(args[name]).max(axis=0).min() for name in ("dW", "db")) < 1e-5
-    ours, theirs = run_ours(rule, args), run_optax(OPTAX[rule], args)
-    assert compare(ours, theirs, bound=ALLOWED).agrees
-    by_notes = run_reference(rule, args)
-    comparison = compare(ours, by_notes, bound=ALLOWED)
-    assert comparison.agrees, comparison
-    # Derived, the limit is tighter still, and every entry has moved by far more than it.
+    ours = run_ours(rule, args)
+    # 1e-9 is what is promised. The bound derived from the arithmetic is tighter, and ten thousand
+    # times smaller than what the smallest gradients move their entries by.
     derived = {
         name: tolerance(path_errors(rule, args, name), np.float64, np.float64)
         for name in ("W", "b")
     }
     assert max(limit.max() for limit in derived.values()) < ALLOWED
-    comparison = compare(ours, by_notes, bound=derived)
-    assert comparison.agrees, comparison
-    for name in ("W", "b"):
-        assert np.abs(ours[name][-1] - args[name]).min() > 10 * ALLOWED
+    for name, limit in derived.items():
+        assert np.all(np.abs(ours[name] - args[name]).max(axis=0) > 1e4 * limit.max(axis=0))
+    for others in (run_optax(OPTAX[rule], args), run_reference(rule, args)):
+        comparison = compare(ours, others, bound=derived)
+        assert comparison.agrees, comparison
 
 
 @pytest.mark.f64
@@ -133,10 +131,10 @@ def _adam_like(direction):
         zeros = jax.tree.map(jnp.zeros_like, params)
         return jnp.zeros((), int), zeros, zeros
 
-    def update(grads, state, params=None):
+    def update(updates, state, params=None):
         count, v, s = state
-        v = jax.tree.map(lambda v, g: B1 * v + (1 - B1) * g, v, grads)
-        s = jax.tree.map(lambda s, g: B2 * s + (1 - B2) * g**2, s, grads)
+        v = jax.tree.map(lambda v, g: B1 * v + (1 - B1) * g, v, updates)
+        s = jax.tree.map(lambda s, g: B2 * s + (1 - B2) * g**2, s, updates)
         updates = jax.tree.map(lambda v, s: direction(v, s, count), v, s)
         return updates, (count + 1, v, s)
 
@@ -182,7 +180,8 @@ def test_ours_and_optaxs_stand_in_for_one_another(rule):
         assert jax.tree.structure(optax.apply_updates(params, updates)) == jax.tree.structure(
             params
         )
-    clipped = jax.tree.map(lambda g: g / optax.global_norm(grads), grads)
+    norm = np.sqrt(6 * 30.0**2 + 2 * 40.0**2)
+    clipped = jax.tree.map(lambda g: g / norm, grads)
     ours = getattr(optimizers, rule)(0.1)
     direct, _ = ours.update(clipped, ours.init(params))
     chained = optax.chain(optax.clip_by_global_norm(1.0), ours)

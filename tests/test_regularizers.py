@@ -1,5 +1,8 @@
 """Penalties: only weights, the notes' λ, the kink at 0, exact zeros, decay against the penalty."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -74,7 +77,7 @@ def test_the_proximal_step_makes_exact_zeros_and_the_subgradient_none():
         optimizers.gradient_descent(ALPHA), regularizers.proximal_l1(LAM, learning_rate=ALPHA, m=M)
     )
     update = jax.jit(lambda grads, params: proximal.update(grads, proximal.init(params), params))
-    stepped = params
+    stepped: Any = params
     for _ in range(5):
         updates, _ = update(flat, stepped)
         stepped = optax.apply_updates(stepped, updates)
@@ -103,7 +106,7 @@ def test_soft_threshold_minimises_its_definition():
         )
 
 
-def paths(params, grads, steps, *optimizers_):
+def paths(params, grads, steps, *optimizers_) -> Iterator[Any]:
     """Parameters after some steps of each optimizer on the gradient dW = grads + decay terms."""
     for optimizer, penalty in optimizers_:
         current, state = params, optimizer.init(params)

@@ -20,15 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from reference_numpy import activations
-
-Numbers: TypeAlias = Float[np.ndarray, "..."] | np.float64
-"""An array of reals; arithmetic on arrays of no axes gives NumPy's scalars."""
 
 HEADROOM = 1.01
 
@@ -50,10 +46,13 @@ def tolerance(error: Any, *dtypes: Any) -> Any:
 
 @dataclass(frozen=True)
 class Bounded:
-    """Numbers and how far computed ones may be from them, in units u; arithmetic carries both."""
+    """Numbers and how far computed ones may be from them, in units u; arithmetic carries both.
 
-    value: Numbers
-    error: Numbers
+    Both are float64 arrays of one shape, or NumPy's scalars where arithmetic makes them of these.
+    """
+
+    value: Any
+    error: Any
 
     __array_ufunc__ = None  # lets `array * bounded` come to __rmul__ here
 

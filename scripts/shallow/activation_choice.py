@@ -17,11 +17,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from jaxnet import Dataset, Model, Setup, losses, make_train, optimizers
-from jaxnet.activations import ACTIVATIONS
+from jaxnet import Dataset, Setup, losses, make_train, optimizers
 from jaxnet.crosscheck import bounds, compare, layout
 from jaxnet.data import datasets, normalization, splits
-from jaxnet.layers import Layer, dense
+from jaxnet.layers import Layer
 from reference_numpy import mlp as reference
 from scripts.harness import (
     Claim,
@@ -37,6 +36,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
+from scripts.shallow._traced_network import DEEPEST, NAMES, WEIGHTS, hidden_statistics, network
 
 TITLE = "Which activation to choose for the hidden layers"
 NOTES_SECTION = "Activation Function"
@@ -52,16 +52,11 @@ class Arm(NamedTuple):
 
 
 LABELS = {"sigmoid": "sigmoid", "tanh": "tanh", "relu": "ReLU", "leaky_relu": "leaky ReLU"}
-NAMES = tuple(LABELS)
-GAINS = (1.0, 1.0, 2.0, 2.0)
-DEPTHS = (2, 4, 7, 10)
-DEEPEST = max(DEPTHS)
+DEPTHS = (2, 4, 7, DEEPEST)
 SHIFT = 4.0
 ARMS = tuple(Arm(name, depth) for name in NAMES for depth in DEPTHS)
 ARMS += tuple(Arm(name, 2, SHIFT) for name in NAMES)
 
-INPUTS, WIDTH = 30, 16
-SHAPES = ((INPUTS, WIDTH), (DEEPEST - 2, WIDTH, WIDTH), (WIDTH, 1))
 BATCH_SIZE = 32
 EPOCHS = 15
 
@@ -77,58 +72,6 @@ WINDOW = 10
 TARGETS = (0.2, 0.1, 0.05)
 GUESSING = float(np.log(2))
 SHOWN = 7
-
-
-def _hidden(
-    params: Any, x: jax.Array, activation: jax.Array, depth: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Output of the last hidden layer (batch, width), and of all, (DEEPEST − 1, batch, width).
-
-    params: Layers of the first, the stacked middle (DEEPEST − 2) and the last. Beyond `depth` a
-    middle layer is skipped, and its output is that of the one before.
-    """
-    first, middle, _ = params
-
-    def g(z):
-        return jax.lax.switch(activation, [ACTIVATIONS[name] for name in NAMES], z)
-
-    def layer(a, layer_and_number):
-        layer, number = layer_and_number
-        a = jax.lax.cond(number < depth, lambda a: g(dense(layer, a)), lambda a: a, a)
-        return a, a
-
-    a = g(dense(first, x))
-    last, rest = jax.lax.scan(layer, a, (middle, jnp.arange(2, DEEPEST)))
-    return last, jnp.concatenate([a[None], rest])
-
-
-def _network(hyper: dict[str, jax.Array]) -> Model:
-    """Network of hyper["depth"] layers with hyper["activation"], a place in NAMES; all traced.
-
-    hyper["draws"] are standard normal numbers for the weights of the deepest network. They come
-    from outside, so that arms share them, and as drawing in every member is slow to compile.
-    hyper["shift"] is what the hidden biases start at, ± in turn.
-    """
-    gain = jnp.array(GAINS)[hyper["activation"]]
-    variances = (gain / INPUTS, gain / WIDTH, 1 / WIDTH)
-    bias = hyper["shift"] * (-1.0) ** jnp.arange(WIDTH)
-
-    def init(key):
-        del key
-        parts = jnp.split(hyper["draws"], np.cumsum([np.prod(shape) for shape in SHAPES])[:-1])
-        first, middle, last = (
-            jnp.sqrt(variance) * part.reshape(shape)
-            for part, shape, variance in zip(parts, SHAPES, variances, strict=True)
-        )
-        hidden = Layer(first, bias), Layer(middle, jnp.broadcast_to(bias, middle.shape[:2]))
-        return (*hidden, Layer(last, jnp.zeros(1))), ()
-
-    def apply(params, state, x, *, key=None, train=False):
-        del key, train
-        a, _ = _hidden(params, x, hyper["activation"], hyper["depth"])
-        return dense(params[-1], a)[:, 0], state
-
-    return Model(init, apply)
 
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
@@ -147,9 +90,9 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 def _study(keys: jax.Array, *, epochs: int) -> dict[str, Any]:
     """Every arm for keys (members,).
 
-    Returns, with leading axes (arms, members): the cost of every mini-batch, the test error, and
-    at the start and at the end what `_statistics` returns; and what the reference is to repeat,
-    of the first member only.
+    Returns, with leading axes (arms, members): the cost of every mini-batch; the test error; what
+    `hidden_statistics` says at the start and at the end; and, of the first member only, what the
+    reference is to repeat.
     """
     parts = datasets.load("breast_cancer")
     whole = Dataset(*(jnp.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -162,7 +105,7 @@ def _study(keys: jax.Array, *, epochs: int) -> dict[str, Any]:
 
     def build(hyper):
         optimizer = optimizers.gradient_descent(hyper["rate"])
-        return Setup(_network(hyper), optimizer, losses.binary_cross_entropy)
+        return Setup(network(hyper), optimizer, losses.binary_cross_entropy)
 
     train = make_train(build, batch_size=BATCH_SIZE, epochs=epochs, drop_last=True)
 
@@ -171,10 +114,10 @@ def _study(keys: jax.Array, *, epochs: int) -> dict[str, Any]:
         x = normalization.apply(inputs, whole.x)
         data, test = (Dataset(x[part], whole.y[part]) for part in rows)
         hyper = arm | {"draws": draws}
-        model = _network(hyper)
+        model = network(hyper)
         run = train(key, hyper, data)
         ends = jax.tree.map(lambda *leaves: jnp.stack(leaves), model.init(key)[0], run.params)
-        start_end = jax.lax.map(lambda params: _statistics(params, data.x, arm), ends)
+        start_end = jax.lax.map(lambda params: hidden_statistics(params, data.x, arm), ends)
         logits, _ = model.apply(run.params, run.state, test.x)
         return {
             "cost": run.history["cost"].reshape(-1),
@@ -187,8 +130,7 @@ def _study(keys: jax.Array, *, epochs: int) -> dict[str, Any]:
     def run_all(keys):
         split_keys, draw_keys, run_keys = jax.vmap(lambda key: jax.random.split(key, 3))(keys).T
         rows = jax.vmap(lambda key: splits.split(key, len(whole.x), (0.6, 0.4)))(split_keys)
-        count = sum(np.prod(shape) for shape in SHAPES)
-        draws = jax.lax.map(lambda key: jax.random.normal(key, (count,)), draw_keys)
+        draws = jax.lax.map(lambda key: jax.random.normal(key, (WEIGHTS,)), draw_keys)
 
         def one_arm(arm):
             members = jax.vmap(partial(member, arm))(run_keys, rows, draws)
@@ -199,20 +141,6 @@ def _study(keys: jax.Array, *, epochs: int) -> dict[str, Any]:
         return jax.lax.map(one_arm, arms)
 
     return jax.device_get(run_all(keys))
-
-
-def _statistics(params: Any, x: jax.Array, arm: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Over all hidden units: mean output; root mean square of the units' own means; share of
-    units whose output is never above 0."""
-    _, a = _hidden(params, x, arm["activation"], arm["depth"])
-    real = (jnp.arange(1, DEEPEST) < arm["depth"])[:, None]
-    units = WIDTH * (arm["depth"] - 1)
-    means = a.mean(axis=1)
-    return {
-        "mean": jnp.sum(real * means) / units,
-        "unit_mean": jnp.sqrt(jnp.sum(real * means**2) / units),
-        "never_active": jnp.sum(real * (a <= 0).all(axis=1)) / units,
-    }
 
 
 def _settled(cost: np.ndarray) -> np.ndarray:
@@ -251,7 +179,7 @@ def draw(measurements: dict[str, Any]) -> Figure:
         title="Sigmoid is slow and fails beyond four layers; tanh keeps pace with ReLU to ten",
         height=6.6,
     )
-    styles = dict(zip(NAMES, series(len(NAMES)), strict=True))
+    styles: dict[str, Any] = dict(zip(NAMES, series(len(NAMES)), strict=True))
     cost = measurements["cost"]
     updates = np.arange(cost.shape[2]) + WINDOW
     for name in NAMES:

@@ -8,10 +8,6 @@ is ever exactly 0; with z rounded to eighths, as in 8-bit fixed point, where man
 W[1] = 0, where all are. Answers figures 23 and 24 of the notes.
 """
 
-import os
-from collections.abc import Callable
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import jax
@@ -41,6 +37,7 @@ from scripts.harness import (
     series,
     statistical,
 )
+from scripts.shallow._slopes_at_zero import DOCUMENTED, SLOPE, slopes_at_zero
 
 TITLE = "Four activation functions, their derivatives, and the kink"
 NOTES_SECTION = "Derivatives of activation functions"
@@ -48,7 +45,6 @@ NOTES_FIGURES = (23, 24)
 
 NAMES = ("sigmoid", "tanh", "relu", "leaky_relu")
 LABELS = ("sigmoid", "tanh", "ReLU", "leaky ReLU")
-SLOPE = 0.01
 
 # A product of two σ of 3 ulp each, which may double beside the result's ulp, and little room.
 FEW_ULP = 8.0
@@ -59,26 +55,13 @@ CASES = (("float32", 0.0, 1.0), ("z in eighths", 1 / 8, 1.0), ("W[1] = 0 at firs
 SIZES = (64, 32, 10)
 LEARNING_RATE = 0.3
 
-# What each framework documents or shows in its source: ReLU′(0), leaky ReLU′(0), and ReLU
-# written as a maximum; None where it has no such function.
-AT_ZERO = {
-    "jaxnet": (0.0, 1.0, None),
-    "reference_numpy": (0.0, 1.0, None),
-    "jax": (0.0, 1.0, 0.5),
-    "scikit-learn": (0.0, None, None),
-    "torch": (0.0, SLOPE, 1.0),
-    "keras": (0.0, 1.0, None),
-    "flax": (0.0, 1.0, None),
-}
-MODULES = {"scikit-learn": "sklearn", "torch": "torch", "keras": "keras", "flax": "flax"}
-
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     z = np.linspace(-10, 10, 100 if quick else 400)  # an even number of points: 0 is not one
     return {
         "z": z,
         "derivatives": _derivatives(z),
-        "at_zero": {name: _at_zero(name) for name in AT_ZERO},
+        "at_zero": {name: slopes_at_zero(name) for name in DOCUMENTED},
         "training": _training(seed_keys(key, quick), epochs=5 if quick else 30),
     }
 
@@ -114,66 +97,6 @@ def _all_gradients(z: jax.Array) -> dict[str, jax.Array]:
 def _apart(left: np.ndarray, right: np.ndarray, error: np.ndarray, *dtypes: Any) -> float:
     """Largest difference over its rounding bound; 1 or less agrees."""
     return compare(left, right, bound=bounds.tolerance(error, *dtypes)).leaves[0].ratio
-
-
-def _at_zero(framework: str) -> tuple[float | None, ...] | None:
-    """ReLU′(0), leaky ReLU′(0), maximum′(0) as the framework computes them; None if missing."""
-    if framework in MODULES and find_spec(MODULES[framework]) is None:
-        return None
-    return {
-        "jaxnet": lambda: _jax_slopes(ACTIVATIONS["relu"], ACTIVATIONS["leaky_relu"]),
-        "reference_numpy": _reference_slopes,
-        "jax": lambda: _jax_slopes(jax.nn.relu, jax.nn.leaky_relu, lambda z: jnp.maximum(z, 0)),
-        "scikit-learn": _scikit_learn_slopes,
-        "torch": _torch_slopes,
-        "keras": _keras_slopes,
-        "flax": _flax_slopes,
-    }[framework]()
-
-
-def _jax_slopes(
-    relu: Callable[..., Any], leaky_relu: Callable[..., Any], maximum: Any = None
-) -> tuple[float | None, ...]:
-    functions = (relu, leaky_relu, maximum)
-    return tuple(None if g is None else float(jax.grad(g)(0.0)) for g in functions)
-
-
-def _reference_slopes() -> tuple[float | None, ...]:
-    return float(reference.relu_derivative(0.0)), float(reference.leaky_relu_derivative(0.0)), None
-
-
-def _scikit_learn_slopes() -> tuple[float | None, ...]:
-    """It multiplies the gradient in place by the derivative at the layer's *output*."""
-    gradient = np.ones(1)
-    import_module("sklearn.neural_network._base").DERIVATIVES["relu"](np.zeros(1), gradient)
-    return float(gradient[0]), None, None
-
-
-def _torch_slopes() -> tuple[float | None, ...]:
-    torch = import_module("torch")
-
-    def slope(g: Callable[..., Any]) -> float:
-        z = torch.zeros((), requires_grad=True)
-        g(z).backward()
-        return z.grad.item()
-
-    leaky_relu = torch.nn.functional.leaky_relu
-    return slope(torch.relu), slope(leaky_relu), slope(lambda z: torch.clamp(z, min=0))
-
-
-def _keras_slopes() -> tuple[float | None, ...] | None:
-    # Keras reads its backend from the environment when it is imported, and TensorFlow is its
-    # default. On the others its functions differentiate as that framework does.
-    os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = import_module("keras")
-    if keras.backend.backend() != "jax":
-        return None
-    return _jax_slopes(keras.activations.relu, keras.activations.leaky_relu)
-
-
-def _flax_slopes() -> tuple[float | None, ...]:
-    linen = import_module("flax.linen")
-    return _jax_slopes(linen.relu, linen.leaky_relu)
 
 
 def _training(keys: jax.Array, *, epochs: int) -> dict[str, np.ndarray]:
@@ -284,10 +207,11 @@ def _table(ax: Axes, at_zero: dict[str, Any]) -> None:
     ax.set_title("The slope taken at z = 0")
     ax.axis("off")
     columns = (0.02, 0.5, 0.72, 0.95)
-    rows = [("", "ReLU", "leaky", "max(0, z)"), ("notes, figure 24", "1", "1", "")]
-    for name in AT_ZERO:
+    rows: list[tuple[str, ...]] = [("", "ReLU", "leaky", "max(0, z)")]
+    rows.append(("notes, figure 24", "1", "1", ""))
+    for name in DOCUMENTED:
         if at_zero[name] is None:
-            rows.append((name, "not installed", "", ""))
+            rows.append((name, "not run", "", ""))
         else:
             rows.append((name, *("–" if v is None else f"{v:g}" for v in at_zero[name])))
     heights = np.linspace(0.95, 0.05, len(rows))
@@ -375,7 +299,7 @@ def claims(measurements: dict[str, Any]) -> list[Claim]:
             note="Where |z| is large a² is nearly 1 and the subtraction cancels; the error is "
             "tiny beside 1 but not beside tanh′.",
         ),
-        *(_convention(name, measurements["at_zero"][name]) for name in AT_ZERO),
+        *(_convention(name, measurements["at_zero"][name]) for name in DOCUMENTED),
         exact(
             "ReLU′(0) = 1, as figure 24 prints it, is what frameworks compute (largest of those "
             "that ran).",
@@ -422,14 +346,15 @@ def _convention(name: str, found: tuple[float | None, ...] | None) -> Claim:
     functions = ("ReLU′(0)", "leaky ReLU′(0)", "max(0, z)′ at 0")
     values = [
         f"{function} = {value:g}"
-        for function, value in zip(functions, AT_ZERO[name], strict=True)
+        for function, value in zip(functions, DOCUMENTED[name], strict=True)
         if value is not None
     ]
     text = f"{name} takes {', '.join(values)}."
     if found is None:
-        needs = f"{name} (pip install 'jaxnet-suite[compare]')"
+        backend = " with KERAS_BACKEND=jax" if name == "keras" else ""
+        needs = f"{name}{backend} (pip install 'jaxnet-suite[compare]')"
         return not_run(text, "exact", needs, TRUE)
-    wanted = [v for v in AT_ZERO[name] if v is not None]
+    wanted = [v for v in DOCUMENTED[name] if v is not None]
     got = [v for v in found if v is not None]
     return exact(text, bool(np.allclose(got, wanted, rtol=1e-6, atol=0)), TRUE)
 

@@ -104,7 +104,7 @@ def _stack(rng: np.random.Generator) -> dict[str, Any]:
         apply = jax.jit(mlp(STACK, activation="linear").apply)
         ours = layout.columns(apply(layout.layers(params), (), layout.rows(X))[0])
 
-    W, b = np.eye(STACK[0]), np.zeros((STACK[0], 1))
+    W, b = bounds.bounded(np.eye(STACK[0])), bounds.bounded(np.zeros((STACK[0], 1)))
     for W_l, b_l in params:
         W, b = bounds.bounded(W_l) @ W, bounds.bounded(W_l) @ b + b_l
     one_map = W @ X + b

@@ -139,16 +139,17 @@ def _masked_apart(hidden: Any, output: Any, x: np.ndarray) -> float:
     against the reference's 2-4-1 network of its first four units."""
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), (hidden, output))
-        x = jnp.asarray(x, jnp.float64)
-        logits = jax.jit(lambda p: _masked_network(jnp.asarray(4)).apply(p, (), x)[0])(wide)
+        x64 = jnp.asarray(x, jnp.float64)
+        logits = jax.jit(lambda p: _masked_network(jnp.asarray(4)).apply(p, (), x64)[0])(wide)
         four = layout.pairs(
             [
                 wide[0]._replace(w=wide[0].w[:, :4], b=wide[0].b[:4]),
                 wide[1]._replace(w=wide[1].w[:4]),
             ]
         )
-    Z, _ = reference_mlp.forward(four, layout.columns(x), hidden="tanh", output="linear")
-    Zs, _ = bounds.forward(four, layout.columns(x), "tanh")
+    X = layout.columns(x64)
+    Z, _ = reference_mlp.forward(four, X, hidden="tanh", output="linear")
+    Zs, _ = bounds.forward(four, X, "tanh")
     bound = bounds.tolerance(Zs[-1].error, np.float64, np.float64)
     return compare(layout.target_row(logits), Z, bound=bound).leaves[0].ratio
 
@@ -258,8 +259,8 @@ def _plane(ax: Axes, train: Any, regions: np.ndarray) -> None:
         interpolation="nearest",
     )
     for label, marker in ((0, "o"), (1, "^")):
-        points = train.x[train.y == label]
-        ax.plot(*points.T, marker, color=colours[label], markersize=2.6)
+        x1, x2 = train.x[train.y == label].T
+        ax.plot(x1, x2, marker, color=colours[label], markersize=2.6)
     ax.grid(visible=False)
     ax.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
 
@@ -280,7 +281,8 @@ def _network(ax: Axes, weights: list[np.ndarray], shapes: Any) -> None:
     for name, points in (("x", columns[0]), ("a", columns[1])):
         for number, (x, y) in enumerate(points, start=1):
             ax.text(x, y, f"{name}{'₀₁₂₃₄'[number]}", ha="center", va="center", fontsize=9)
-    ax.text(*columns[2][0], "ŷ", ha="center", va="center", fontsize=9)
+    x, y = columns[2][0]
+    ax.text(x, y, "ŷ", ha="center", va="center", fontsize=9)
     for x, names in ((0.75, ("W[1]", "b[1]")), (2.25, ("W[2]", "b[2]"))):
         pair = shapes[:2] if x < 1 else shapes[2:]
         text = "\n".join(f"{name} {shape}" for name, shape in zip(names, pair, strict=True))

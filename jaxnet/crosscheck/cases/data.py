@@ -166,16 +166,17 @@ def _smooth_errors(args: Args) -> Results:
     # −½(k/σ)²: a division, a square and a product, and a rounding more where σ² is taken first.
     weights = bounds.exponential(bounds.rounded(-((offsets / sigma) ** 2) / 2, 4))
     weights = weights / bounds.total(weights)
-    padded = bounds.bounded(np.pad(args["field"], radius, mode="symmetric"))
-    down = bounds.bounded(np.zeros((height, width + 2 * radius)))
-    for k in range(2 * radius + 1):
-        down = down + weights[k] * padded[k : k + height]
-    both = bounds.bounded(np.zeros((height, width)))
-    for k in range(2 * radius + 1):
-        both = both + weights[k] * down[:, k : k + width]
-    # The additions are counted in this order only; another order is within the sum of the sizes.
-    size = np.abs(padded.value).max() * 2 * (2 * radius + 1)
-    return {"field": both.error + size}
+    padded = np.pad(args["field"], radius, mode="symmetric")
+
+    def banded(size: int) -> Bounded:
+        """The smoothing of one axis as a matrix (size, size + 2·radius)."""
+        band = np.zeros((size, size + 2 * radius)), np.zeros((size, size + 2 * radius))
+        for row in range(size):
+            for matrix, entries in zip(band, (weights.value, weights.error), strict=True):
+                matrix[row, row : row + 2 * radius + 1] = entries
+        return Bounded(*band)
+
+    return {"field": banded(height) @ padded @ banded(width).T}
 
 
 SMOOTH = Case(
