@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Inexact
 
 from jaxnet.types import Scalar
 
 
-def sigmoid(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def sigmoid(z: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """Logistic function, elementwise.
 
     σ(z) = 1 / (1 + e^(−z))
@@ -27,7 +27,7 @@ def sigmoid(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jax.nn.sigmoid(z)
 
 
-def tanh(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def tanh(z: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """Hyperbolic tangent, elementwise.
 
     tanh(z) = (e^z − e^(−z)) / (e^z + e^(−z))
@@ -38,7 +38,7 @@ def tanh(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jnp.tanh(z)
 
 
-def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def relu(z: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """Rectified linear unit, elementwise.
 
     ReLU(z) = max(0, z), with ReLU′(0) = 0
@@ -50,7 +50,7 @@ def relu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     return jax.nn.relu(z)
 
 
-def leaky_relu(z: Float[Array, "*shape"], slope: Scalar = 0.01) -> Float[Array, "*shape"]:
+def leaky_relu(z: Inexact[Array, "*shape"], slope: Scalar = 0.01) -> Inexact[Array, "*shape"]:
     """Leaky rectified linear unit, elementwise.
 
     g(z) = z for z ≥ 0, slope · z below; g′(0) = 1
@@ -61,7 +61,7 @@ def leaky_relu(z: Float[Array, "*shape"], slope: Scalar = 0.01) -> Float[Array, 
     return jnp.where(z >= 0, z, slope * z)
 
 
-def linear(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+def linear(z: Inexact[Array, "*shape"]) -> Inexact[Array, "*shape"]:
     """The identity, g(z) = z; a stack of linear layers is one linear map (notes §3)."""
     return z
 

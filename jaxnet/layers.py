@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Inexact
 
 from jaxnet.types import PRNGKey, Scalar
 
@@ -31,7 +31,7 @@ class Layer(NamedTuple):
     norm: BatchNormParams | None = None
 
 
-def dense(layer: Layer, x: Float[Array, "batch n_in"]) -> Float[Array, "batch n_out"]:
+def dense(layer: Layer, x: Inexact[Array, "batch n_in"]) -> Inexact[Array, "batch n_out"]:
     """Linear part of a layer.
 
     Z = X W + b   (the notes' Z = W X + b with examples as rows)

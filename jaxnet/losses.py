@@ -6,7 +6,7 @@ Taking logits instead of probabilities is what keeps cost and gradient finite an
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Num
+from jaxtyping import Array, Inexact, Num
 
 from jaxnet.types import Scalar
 from jaxnet.validation import check_labels
@@ -24,7 +24,9 @@ def _check_same_shape(outputs: Array, y: Array, outputs_name: str) -> None:
         )
 
 
-def binary_cross_entropy(logits: Float[Array, "m"], y: Num[Array, "..."]) -> Float[Array, "m"]:
+def binary_cross_entropy(
+    logits: Inexact[Array, "*m"], y: Num[Array, "..."]
+) -> Inexact[Array, "*m"]:
     """Cross-entropy of a yes-or-no label, from the logit z = wᵀx + b.
 
     L(a, y) = −(y log a + (1−y) log(1−a)) with a = σ(z), which is
@@ -33,7 +35,8 @@ def binary_cross_entropy(logits: Float[Array, "m"], y: Num[Array, "..."]) -> Flo
     because log σ(z) = −log(1 + e^(−z)). Neither this nor its derivative −y·σ(−z) + (1−y)·σ(z)
     subtracts nearly equal numbers, as σ(z) − y does when the prediction is good.
 
-    logits, y: shape (m,), y in [0, 1]. Returns the loss of each example (m,), in nats.
+    logits, y: the same shape, (m,) for a model of one output unit; y in [0, 1]. Returns the loss of
+    each example, that shape, in nats. Elementwise, so each of several units may have a label.
     Raises ValueError when the shapes differ: (m,) against (m, 1) is never broadcast.
     Source: notes §2, logistic regression cost function (figs. 5, 7).
 
@@ -46,8 +49,8 @@ def binary_cross_entropy(logits: Float[Array, "m"], y: Num[Array, "..."]) -> Flo
 
 
 def softmax_cross_entropy(
-    logits: Float[Array, "..."], y: Num[Array, "..."]
-) -> Float[Array, "m"]:
+    logits: Inexact[Array, "..."], y: Num[Array, "..."]
+) -> Inexact[Array, "m"]:
     """Cross-entropy of one label among K classes, from the logits.
 
     L = −log softmax(z)_y = log Σₖ e^(zₖ) − z_y
@@ -76,7 +79,7 @@ def softmax_cross_entropy(
     return jax.nn.logsumexp(logits, axis=1) - picked
 
 
-def squared_error(outputs: Float[Array, "..."], y: Num[Array, "..."]) -> Float[Array, "m"]:
+def squared_error(outputs: Inexact[Array, "..."], y: Num[Array, "..."]) -> Inexact[Array, "m"]:
     """Half the squared error.
 
     L(ŷ, y) = ½ (ŷ − y)², summed over the output units where there are several
@@ -95,7 +98,7 @@ def squared_error(outputs: Float[Array, "..."], y: Num[Array, "..."]) -> Float[A
     return squares.reshape(squares.shape[0], -1).sum(axis=1)
 
 
-def cost(per_example: Float[Array, "m"], penalty: Scalar = 0.0) -> Float[Array, ""]:
+def cost(per_example: Inexact[Array, "m"], penalty: Scalar = 0.0) -> Inexact[Array, ""]:
     """Cost of m examples: J = (1/m) Σ L⁽ⁱ⁾ + penalty (notes §2, fig. 6).
 
     >>> cost(jnp.array([1.0, 3.0]))

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import Partial
-from jaxtyping import Array, Float
+from jaxtyping import Array, Inexact
 
 from jaxnet.activations import ACTIVATIONS
 from jaxnet.initializers import INITIALIZERS
@@ -88,7 +88,7 @@ def _per_hidden_layer(
 def forward_pass(
     params: tuple[Layer, ...],
     state: State,
-    x: Float[Array, "..."],
+    x: Inexact[Array, "..."],
     *,
     activation: str | Callable[[Array], Array] = "relu",
     keep_prob: Scalar | Sequence[Scalar] | None = None,

@@ -146,27 +146,36 @@ REFINE = Case(
 
 
 def _stopping_draw(rng: np.random.Generator) -> Args:
-    epochs = int(rng.integers(5, 40))
+    curves, epochs = 20, int(rng.integers(15, 40))
+    falling = 1 / np.sqrt(1 + np.arange(epochs))
     return {
-        "dev_costs": 1 / np.sqrt(1 + np.arange(epochs)) + 0.2 * rng.random(epochs),
-        "patience": int(rng.integers(1, 6)),
+        "dev_costs": falling + 0.2 * rng.random((curves, epochs)),
+        "patience": int(rng.integers(2, 6)),
         "min_delta": float(rng.choice([0.0, 0.03])),
     }
 
 
 def _stopping_reference(args: Args) -> Results:
-    best, stop = reference_stopping.rule(args["dev_costs"], args["patience"], args["min_delta"])
-    return {"best_epoch": best, "stop_epoch": stop}
+    epochs = [
+        reference_stopping.rule(curve, args["patience"], args["min_delta"])
+        for curve in args["dev_costs"]
+    ]
+    return dict(zip(("best_epoch", "stop_epoch"), np.array(epochs).T, strict=True))
+
+
+def _stopping_jaxnet(args: Args) -> Results:
+    def one(curve):
+        return early_stopping(curve, patience=args["patience"], min_delta=args["min_delta"])
+
+    return jax.jit(jax.vmap(one))(layout.to_jax(args["dev_costs"]))._asdict()
 
 
 STOPPING = Case(
     name="decisions/early_stopping",
-    quantity="the epoch where training stops, and the one whose parameters are kept",
+    quantity="the epoch where training stops on 20 curves, and the one whose parameters are kept",
     draw=_stopping_draw,
     reference=_stopping_reference,
-    jaxnet=lambda args: jax.jit(early_stopping, static_argnames="patience")(
-        layout.to_jax(args["dev_costs"]), patience=args["patience"], min_delta=args["min_delta"]
-    )._asdict(),
+    jaxnet=_stopping_jaxnet,
     errors=lambda args: {"best_epoch": 0, "stop_epoch": 0},
 )
 
