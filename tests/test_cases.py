@@ -12,6 +12,7 @@ import pytest
 from jaxnet.crosscheck import CASES, compare
 from jaxnet.crosscheck.cases import (
     bound,
+    compare_twins,
     complex_step_gradient,
     draw,
     jaxnet_results,
@@ -73,7 +74,9 @@ def test_reference_jaxnet_and_oracle_agree_within_the_bounds(case, dtype):
         comparison = compare(reference, jaxnet, bound=bound(case, args, np.float64, dtype))
         assert comparison.agrees, f"reference and jaxnet, seed {seed}\n{comparison}"
         if dtype == np.float32 and case.name not in EXACT:
-            assert comparison.leaves[0].ratio > LOOSE, f"no error comes near its bound\n{comparison}"
+            assert comparison.leaves[0].ratio > LOOSE, (
+                f"no error comes near its bound\n{comparison}"
+            )
         if case.oracle is None or dtype != np.float64:
             continue
         exact = dict(case.oracle(args))
@@ -149,3 +152,4 @@ def test_draws_are_held_exactly_by_the_dtype_and_repeat(case):
     assert np.array_equal(args["Z"], args["Z"].astype(np.float32))
     assert np.array_equal(args["Z"], again["Z"])
     assert args["Z"].dtype == np.float64
+    assert compare_twins(case, args).agrees

@@ -245,7 +245,8 @@ def _differences(ax: Axes, training: dict[str, np.ndarray]) -> None:
         text = f"{name}:\n{zeros[case]:.2g} % of z are 0"
         ax.text(0.25 + 0.5 * case, 0.96, text, ha="center", va="top", transform=ax.transAxes)
     drop = differences[:, -1, 2].mean()
-    text = f"W[1] = 0 at first, so all z are: {drop:.0f} with ReLU′(0) = 1".replace("-", "−")
+    text = f"W[1] = 0 at first, so all z are 0:\n{drop:.0f} points with ReLU′(0) = 1"
+    text = text.replace("-", "−")
     ax.text(0.5, 0.04, text, ha="center", va="bottom", transform=ax.transAxes)
     ax.axhline(0, color="0.4", linewidth=1)
     ax.set_xticks(places, labels=labels)
