@@ -25,7 +25,7 @@ SEEDS = {np.float64: (0, 1), np.float32: (2,)}
 
 # The largest that a bound may be beside the largest entry of its quantity. Gradients that are sums
 # of cancelling terms come near it; most bounds are a hundred times smaller.
-VACUOUS = {np.float64: 1e-11, np.float32: 1e-2}
+VACUOUS = {np.float64: 5e-12, np.float32: 2e-3}
 
 # Rounding in float32 comes at least this near to the bound of some entry: measured, 1/400 of it in
 # the luckiest row and half of it in most. A constant of `bounds` that is too generous shows here.
