@@ -1,11 +1,12 @@
 """Errors of the notes, one test each: the printed form fails a check that the right one passes.
 
-Not here: what an experiment measures (17 in shallow/symmetry, 18 in practice/l2, 14 also in
-practice/vanishing_exploding), and the remarks that nothing can run (19, networks are no decision
-trees; 21, a letter in RMSprop's numerator).
+Not here: what an experiment measures, and the remarks that nothing can run. ERRATA.md lists all,
+each with its test, its experiment or neither.
 """
 
+import re
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -14,9 +15,18 @@ import numpy as np
 import optax
 import pytest
 
-from jaxnet import activations, averages, initializers, models, optimizers, regularizers
+from jaxnet import (
+    activations,
+    averages,
+    initializers,
+    losses,
+    models,
+    optimizers,
+    regularizers,
+    training,
+)
 from jaxnet.crosscheck import layout
-from jaxnet.data import normalization
+from jaxnet.data import datasets, normalization
 from reference_numpy.gradient_check import (
     central_differences,
     flatten,
@@ -278,9 +288,51 @@ def test_friction_of_momentum():
     assert left[0.5] < left[0.9] < left[0.99]
 
 
+# 18. A network with a large L2 penalty ends as a constant, not as logistic regression: its weights
+# go to 0 and what is left is the last bias, the log odds of the classes.
+def test_large_penalty_leaves_a_constant():
+    data = datasets.moons(jax.random.key(0), 120)
+    data = data._replace(y=(jnp.arange(120) % 3 == 0).astype(jnp.int32) * data.y)
+    ends = {}
+    for name, model, lam in (
+        ("network", models.mlp((2, 5, 4, 1), activation="tanh", initializer="xavier"), 120.0),
+        ("logistic regression", models.logistic_regression(2), 0.0),
+    ):
+        run = training.fit(
+            model,
+            data,
+            optimizer=optimizers.gradient_descent(0.5),
+            loss=losses.binary_cross_entropy,
+            l2=lam,
+            batch_size=None,
+            epochs=400,
+            key=jax.random.key(1),
+        )
+        ends[name] = model.apply(run.params, run.state, data.x)[0]
+    share = float(data.y.mean())
+    assert float(jnp.ptp(ends["network"])) < 1e-4
+    assert float(ends["network"].mean()) == pytest.approx(np.log(share / (1 - share)), abs=1e-3)
+    assert float(jnp.ptp(ends["logistic regression"])) > 1
+
+
 def test_conventions():
     """20, 23: choices, not errors: ReLU′(0) is 0 here (the notes print 1), L1 has λ/(2m)."""
     assert float(jax.grad(activations.relu)(0.0)) == 0
     assert float(jax.grad(activations.leaky_relu)(0.0)) == 1
     w = {"w": jnp.array([[1.0, -2.0]])}
     assert float(regularizers.l1(6.0, m=3)(w)) == 6 / (2 * 3) * 3
+
+
+def test_every_erratum_is_listed_with_a_check_that_exists():
+    root = Path(__file__).resolve().parents[1]
+    rows = re.findall(
+        r"^\| (\d+) \|.*\| ([^|]+) \|$", (root / "ERRATA.md").read_text(), re.MULTILINE
+    )
+    assert [int(number) for number, _ in rows] == list(range(1, len(rows) + 1))
+    assert len(rows) >= 38
+    for number, shown_by in rows:
+        names = re.findall(r"`([^`]+)`", shown_by)
+        assert names or shown_by == "remark", f"erratum {number}: {shown_by}"
+        for name in names:
+            test = callable(globals().get(name))
+            assert test or (root / "scripts" / f"{name}.py").is_file(), f"erratum {number}: {name}"
