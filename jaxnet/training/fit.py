@@ -10,7 +10,7 @@ from jaxtyping import Array
 from jaxnet import losses, regularizers
 from jaxnet.data import Dataset
 from jaxnet.models import Model
-from jaxnet.training.boundary import as_dataset, check_outputs
+from jaxnet.training.boundary import as_dataset, check_outputs, shapes_of
 from jaxnet.training.run import Run, Setup, make_train
 from jaxnet.training.static import join, split_static
 from jaxnet.types import PRNGKey, Scalar
@@ -71,7 +71,7 @@ def fit(
     check_count("epochs", epochs)
     check_non_negative("l2", l2)
     check_non_negative("l1", l1)
-    params, state = jax.eval_shape(model.init, key)
+    params, state = shapes_of(model.init, key)
     check_outputs("data", model, params, state, data, loss)
     if dev is not None:
         dev = as_dataset("dev", dev)

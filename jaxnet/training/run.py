@@ -82,18 +82,18 @@ def _epoch(setup: Setup, carry: Carry, data: Dataset, key: PRNGKey, batch_size, 
     """One pass over the data: a scan over the full mini-batches, then the smaller last one."""
     shuffle_key, noise_key = jax.random.split(key)
 
-    def update(carry, indices_and_key):
-        indices, key = indices_and_key
-        return step(setup, carry, Dataset(data.x[indices], data.y[indices]), key)
+    def update(carry, numbered):
+        number, indices = numbered
+        batch = Dataset(data.x[indices], data.y[indices])
+        return step(setup, carry, batch, jax.random.fold_in(noise_key, number))
 
     if batch_size is None:
         carry, metrics = step(setup, carry, data, noise_key)
         return carry, jax.tree.map(lambda value: value[None], metrics)
     full, rest = minibatches.epoch_indices(shuffle_key, data.x.shape[0], batch_size)
-    keys = jax.random.split(noise_key, full.shape[0] + 1)
-    carry, metrics = jax.lax.scan(update, carry, (full, keys[:-1]))
+    carry, metrics = jax.lax.scan(update, carry, (jax.numpy.arange(full.shape[0]), full))
     if rest.size and not drop_last:
-        carry, last = update(carry, (rest, keys[-1]))
+        carry, last = update(carry, (full.shape[0], rest))
         metrics = jax.tree.map(lambda m, v: jax.numpy.append(m, v), metrics, last)
     return carry, metrics
 

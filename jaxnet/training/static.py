@@ -7,7 +7,7 @@ import numpy as np
 
 
 def _is_number(leaf: Any) -> bool:
-    numbers = int | float | complex | np.number | np.ndarray | jax.Array
+    numbers = int | float | complex | np.number | np.ndarray | jax.Array | jax.ShapeDtypeStruct
     return isinstance(leaf, numbers) and not isinstance(leaf, bool)
 
 
