@@ -14,7 +14,7 @@ ANSWERS = re.findall(r"```python\n.*?```\n\n```\n(.*?)```", README, flags=re.DOT
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in README.splitlines()
-    if re.match(r"\| .* \| \d \|", line)
+    if re.match(r"\| [^|]+ \| \d \|", line)
 ]
 
 
@@ -41,9 +41,8 @@ def test_the_snippets_print_what_the_readme_says(capsys):
     )
     assert len(printed) == len(promised) == 5
     # Other machines sum in another order and training is chaotic, so a few of the 360 examples may
-    # be judged otherwise there. The first number is in per cent, the four after it are shares.
-    assert printed[0] == pytest.approx(promised[0], abs=1.5)
-    assert printed[1:] == pytest.approx(promised[1:], abs=0.015)
+    # be judged otherwise there. All are in per cent.
+    assert printed == pytest.approx(promised, abs=1.5)
 
     with jax.numpy_rank_promotion("allow"):
         exec(SNIPPETS[1], scope)
