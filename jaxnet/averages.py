@@ -2,14 +2,14 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Real
 
 from jaxnet.types import Scalar
 from jaxnet.validation import check_count, check_decay, check_finite
 
 
 def exponentially_weighted(
-    theta: Float[Array, "steps *rest"], beta: Scalar, *, corrected: bool = False
+    theta: Real[Array, "steps *rest"], beta: Scalar, *, corrected: bool = False
 ) -> Float[Array, "steps *rest"]:
     """Exponentially weighted average of a series, along its first axis.
 
@@ -31,7 +31,7 @@ def exponentially_weighted(
     >>> exponentially_weighted(jnp.array([8.0, 8.0]), 0.5, corrected=True)
     Array([8., 8.], dtype=float32)
     """
-    theta = jnp.asarray(theta)
+    theta = jnp.asarray(theta, jnp.result_type(theta, float))
     if theta.ndim == 0 or theta.shape[0] == 0:
         raise ValueError(f"theta: expected at least one step, got shape {theta.shape}")
     check_finite("theta", theta)

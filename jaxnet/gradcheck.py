@@ -54,7 +54,7 @@ def default_eps(dtype: Any) -> float:
 
     6e-6 in float64, where the notes take 1e-7; 5e-3 in float32.
     """
-    return float(np.cbrt(np.finfo(dtype).eps))
+    return float(np.cbrt(float(jnp.finfo(dtype).eps)))
 
 
 def _along_coordinates(
@@ -174,7 +174,7 @@ def one_sided_differences(
     Arguments and errors as `central_differences`; the default step is u^(1/2).
     Source: notes §5, numerical approximation of gradients (fig. 60).
     """
-    eps = float(np.sqrt(np.finfo(_dtype(params)).eps)) if eps is None else eps
+    eps = float(np.sqrt(float(jnp.finfo(_dtype(params)).eps))) if eps is None else eps
     return _differences(_one_sided, cost, params, eps, chunk)
 
 
@@ -207,9 +207,12 @@ def relative_distance(a: Inexact[Array, "n"], b: Inexact[Array, "n"]) -> Float[A
     >>> relative_distance(jnp.array([3.0]), jnp.array([1.0]))
     Array(0.5, dtype=float32)
     """
+    # Scaled first, by a power of two, or the squares of small gradients would underflow to 0.
+    largest = jnp.maximum(jnp.max(jnp.abs(a)), jnp.max(jnp.abs(b)))
+    a, b = (jnp.ldexp(vector, -jnp.frexp(largest)[1]) for vector in (a, b))
     apart = jnp.linalg.norm(a - b)
     size = jnp.linalg.norm(a) + jnp.linalg.norm(b)
-    return jnp.where(size == 0, 0.0, apart / jnp.where(size == 0, 1.0, size))
+    return apart / jnp.where(size == 0, 1, size)
 
 
 def _check_like(grads: Params, params: Params) -> None:
@@ -282,7 +285,7 @@ def gradient_check(
     pairs = list(zip(jax.tree.leaves(given), jax.tree.leaves(numeric), strict=True))
     distances = [float(relative_distance(jnp.ravel(a), jnp.ravel(b))) for a, b in pairs]
     distance = float(relative_distance(jnp.asarray(flat_given), jnp.asarray(flat_numeric)))
-    correct_below = max(CORRECT, 10 * float(np.finfo(dtype).eps) ** (2 / 3))
+    correct_below = max(CORRECT, 10 * float(jnp.finfo(dtype).eps) ** (2 / 3))
     verdict = (
         "correct" if distance <= correct_below else "wrong" if distance >= WRONG else "suspicious"
     )

@@ -24,9 +24,13 @@ def _check_same_shape(outputs: Array, y: Array, outputs_name: str) -> None:
         )
 
 
+def _over_units(losses: Array) -> Array:
+    return losses if losses.ndim < 2 else losses.reshape(losses.shape[0], -1).sum(axis=1)
+
+
 def binary_cross_entropy(
-    logits: Inexact[Array, "*m"], y: Num[Array, "..."]
-) -> Inexact[Array, "*m"]:
+    logits: Inexact[Array, "..."], y: Num[Array, "..."]
+) -> Inexact[Array, "..."]:
     """Cross-entropy of a yes-or-no label, from the logit z = wᵀx + b.
 
     L(a, y) = −(y log a + (1−y) log(1−a)) with a = σ(z), which is
@@ -35,8 +39,8 @@ def binary_cross_entropy(
     because log σ(z) = −log(1 + e^(−z)). Neither this nor its derivative −y·σ(−z) + (1−y)·σ(z)
     subtracts nearly equal numbers, as σ(z) − y does when the prediction is good.
 
-    logits, y: the same shape, (m,) for a model of one output unit; y in [0, 1]. Returns the loss of
-    each example, that shape, in nats. Elementwise, so each of several units may have a label.
+    logits, y: (m,) for a model of one output unit, or (m, n_out) with a label for each unit, whose
+    losses are summed; y in [0, 1]. Returns the loss of each example (m,), in nats.
     Raises ValueError when the shapes differ: (m,) against (m, 1) is never broadcast.
     Source: notes §2, logistic regression cost function (figs. 5, 7).
 
@@ -45,7 +49,7 @@ def binary_cross_entropy(
     """
     _check_same_shape(logits, y, "logits")
     target = y.astype(logits.dtype)
-    return target * jax.nn.softplus(-logits) + (1 - target) * jax.nn.softplus(logits)
+    return _over_units(target * jax.nn.softplus(-logits) + (1 - target) * jax.nn.softplus(logits))
 
 
 def softmax_cross_entropy(
@@ -75,8 +79,9 @@ def softmax_cross_entropy(
             f"become labels with y.argmax(1)"
         )
     check_labels("y", y, logits.shape[1])
-    picked = jnp.take_along_axis(logits, y[:, None], axis=1)[:, 0]
-    return jax.nn.logsumexp(logits, axis=1) - picked
+    # The row's maximum is taken off before the logarithm: log Σ e^z − z_y, both near 1e4, would
+    # leave nothing of a loss of 1e-3.
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits, axis=1), y[:, None], axis=1)[:, 0]
 
 
 def squared_error(outputs: Inexact[Array, "..."], y: Num[Array, "..."]) -> Inexact[Array, "m"]:
@@ -94,8 +99,7 @@ def squared_error(outputs: Inexact[Array, "..."], y: Num[Array, "..."]) -> Inexa
     Array([2.], dtype=float32)
     """
     _check_same_shape(outputs, y, "outputs")
-    squares = jnp.square(outputs - y.astype(outputs.dtype)) / 2
-    return squares.reshape(squares.shape[0], -1).sum(axis=1)
+    return _over_units(jnp.square(outputs - y.astype(outputs.dtype)) / 2)
 
 
 def cost(per_example: Inexact[Array, "m"], penalty: Scalar = 0.0) -> Inexact[Array, ""]:

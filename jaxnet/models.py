@@ -28,6 +28,7 @@ from jaxnet.types import Params, PRNGKey, Scalar, State
 from jaxnet.validation import (
     check_choice,
     check_count,
+    check_flag,
     check_non_negative,
     check_probability,
     is_concrete,
@@ -42,6 +43,8 @@ class Model(NamedTuple):
 
     `params` is learned; `state` holds running statistics, `()` when there are none. `train=True`
     turns dropout on (then `key` is needed) and makes batch norm use and record batch statistics.
+    Numbers that the two carry in a `Partial` may be traced; what decides a shape belongs in a
+    closure. `fit` remembers a program, and with it the closures, for as long as JAX does.
     """
 
     init: Callable[..., Any]
@@ -78,11 +81,22 @@ def _check_input(params: tuple[Layer, ...], x: Array) -> None:
 
 
 def _per_hidden_layer(
-    keep_prob: Scalar | Sequence[Scalar] | None, hidden: int
+    keep_prob: Scalar | Sequence[Scalar] | Array | None, hidden: int
 ) -> tuple[Scalar, ...] | None:
     if keep_prob is None:
         return None
-    return tuple(keep_prob) if isinstance(keep_prob, Sequence) else (keep_prob,) * hidden
+    if isinstance(keep_prob, Sequence):
+        each = tuple(keep_prob)
+    elif jnp.ndim(keep_prob) == 0:
+        return (keep_prob,) * hidden
+    else:
+        each = tuple(jnp.asarray(keep_prob))
+    if len(each) != hidden:
+        raise ValueError(
+            f"keep_prob: expected one number or one for each of the {hidden} hidden layers, got "
+            f"{len(each)}"
+        )
+    return each
 
 
 def forward_pass(
@@ -91,7 +105,7 @@ def forward_pass(
     x: Inexact[Array, "..."],
     *,
     activation: str | Callable[[Array], Array] = "relu",
-    keep_prob: Scalar | Sequence[Scalar] | None = None,
+    keep_prob: Scalar | Sequence[Scalar] | Array | None = None,
     key: PRNGKey | None = None,
     train: bool = False,
     offsets: Sequence[Array] | None = None,
@@ -140,6 +154,17 @@ def forward_pass(
     return Forward(tuple(zs), tuple(activations), tuple(new_state))
 
 
+def _check_params(params: tuple[Layer, ...], layer_sizes: tuple[int, ...], norm: bool) -> None:
+    sizes = (params[0].w.shape[0], *(layer.w.shape[1] for layer in params))
+    if sizes[1:] != layer_sizes[1:] or len(sizes) != len(layer_sizes):
+        raise ValueError(
+            f"params: expected those of a model of layer sizes {layer_sizes}, got those of {sizes}"
+        )
+    if len(params) > 1 and norm != (params[0].norm is not None):
+        has, lacks = ("without", "with") if norm else ("with", "without")
+        raise ValueError(f"params: expected those of a model {lacks} batch norm, got one {has}")
+
+
 # Equal arguments give the same two functions, so that a model made twice is compiled once. What
 # may be traced (keep_prob, init_scale) is kept out of here and bound with Partial, as a leaf.
 @cache
@@ -160,6 +185,7 @@ def _mlp_functions(layer_sizes: tuple[int, ...], activation: str, norm: bool, in
         return tuple(params), tuple(state)
 
     def apply(keep_prob, params, state, x, *, key=None, train=False):
+        _check_params(params, layer_sizes, norm)
         forward = forward_pass(
             params, state, x, activation=activation, keep_prob=keep_prob, key=key, train=train
         )
@@ -177,7 +203,7 @@ def mlp(
     layer_sizes: Sequence[int],
     *,
     activation: str = "relu",
-    keep_prob: Scalar | Sequence[Scalar] = 1.0,
+    keep_prob: Scalar | Sequence[Scalar] | Array = 1.0,
     batch_norm: bool = False,
     initializer: str = "he",
     init_scale: Scalar = 1.0,
@@ -202,21 +228,18 @@ def mlp(
     >>> logits.shape
     (7, 3)
     """
+    if not isinstance(layer_sizes, Sequence | np.ndarray) or len(layer_sizes) < 2:
+        raise ValueError(f"layer_sizes: expected (n_in, …, n_out), got {layer_sizes!r}")
     layer_sizes = tuple(layer_sizes)
-    if len(layer_sizes) < 2:
-        raise ValueError(f"layer_sizes: expected (n_in, …, n_out), got {layer_sizes}")
     for index, size in enumerate(layer_sizes):
         check_count(f"layer_sizes[{index}]", size)
     layer_sizes = tuple(int(size) for size in layer_sizes)
     check_choice("activation", activation, ACTIVATIONS)
     check_choice("initializer", initializer, INITIALIZERS)
     check_probability("keep_prob", keep_prob)
+    check_flag("batch_norm", batch_norm)
     check_non_negative("init_scale", init_scale)
-    if isinstance(keep_prob, Sequence) and len(keep_prob) != len(layer_sizes) - 2:
-        raise ValueError(
-            f"keep_prob: expected one number or one for each of the {len(layer_sizes) - 2} hidden "
-            f"layers, got {len(keep_prob)}"
-        )
+    _per_hidden_layer(keep_prob, len(layer_sizes) - 2)
     init, apply = _mlp_functions(layer_sizes, activation, batch_norm, initializer)
     keep = None if _drops_nothing(keep_prob) else keep_prob
     return Model(Partial(init, init_scale), Partial(apply, keep))

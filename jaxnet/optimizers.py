@@ -16,7 +16,7 @@ from jax.tree_util import Partial
 from jaxtyping import Array, Int
 
 from jaxnet.types import LearningRate, Params, Scalar
-from jaxnet.validation import check_decay, check_non_negative, check_positive
+from jaxnet.validation import check_decay, check_learning_rate, check_positive
 
 
 class DescentState(NamedTuple):
@@ -52,7 +52,8 @@ def _rate(learning_rate: LearningRate, count: Int[Array, ""]):
 
 
 def _average(beta: Scalar, old: Params, new: Params) -> Params:
-    return jax.tree.map(lambda o, n: beta * o + (1 - beta) * n, old, new)
+    # In the dtype of the average, whatever that of β: a scan's carry may not change.
+    return jax.tree.map(lambda o, n: (beta * o + (1 - beta) * n).astype(o.dtype), old, new)
 
 
 def _square(tree: Params) -> Params:
@@ -83,7 +84,7 @@ def gradient_descent(learning_rate: LearningRate) -> optax.GradientTransformatio
     Raises ValueError for a negative learning rate.
     Source: notes §2, gradient descent (fig. 8).
     """
-    check_non_negative("learning_rate", learning_rate)
+    check_learning_rate("learning_rate", learning_rate)
     return optax.GradientTransformation(
         Partial(_descent_init), Partial(_descent_update, learning_rate)
     )
@@ -114,7 +115,7 @@ def momentum(learning_rate: LearningRate, *, beta: Scalar = 0.9) -> optax.Gradie
     Raises ValueError for a negative learning rate or β outside [0, 1).
     Source: notes §6, gradient descent with momentum; V_db from db (erratum 5).
     """
-    check_non_negative("learning_rate", learning_rate)
+    check_learning_rate("learning_rate", learning_rate)
     check_decay("beta", beta)
     return optax.GradientTransformation(
         Partial(_momentum_init), Partial(_momentum_update, learning_rate, beta)
@@ -146,7 +147,7 @@ def rmsprop(
     Raises ValueError for a negative learning rate, β outside [0, 1), or ε that is not positive.
     Source: notes §6, RMSprop.
     """
-    check_non_negative("learning_rate", learning_rate)
+    check_learning_rate("learning_rate", learning_rate)
     check_decay("beta", beta)
     check_positive("eps", eps)
     return optax.GradientTransformation(
@@ -166,10 +167,13 @@ def _adam_update(learning_rate, b1, b2, eps, grads, state, params=None):
     mu = _average(b1, state.mu, grads)
     nu = _average(b2, state.nu, _square(grads))
 
+    # Not in the parameters' dtype: β₂ = 0.999 is 1 in bfloat16, and 1 − β₂ᵗ would be 0.
+    steps = t.astype(jnp.result_type(float))
+    v_weight, s_weight = 1 - b1**steps, 1 - b2**steps
+
     def update(v, s):
-        steps = t.astype(v.dtype)
-        v_corrected = v / (1 - b1**steps)
-        s_corrected = s / (1 - b2**steps)
+        v_corrected = v / v_weight.astype(v.dtype)
+        s_corrected = s / s_weight.astype(s.dtype)
         return -alpha * v_corrected / (jnp.sqrt(s_corrected) + eps)
 
     return jax.tree.map(update, mu, nu), AdamState(t, mu, nu)
@@ -189,7 +193,7 @@ def adam(
     Raises ValueError for a negative learning rate, β₁ or β₂ outside [0, 1), or ε not positive.
     Source: notes §6, Adam; V_db from db (erratum 5). Kingma and Ba 2015.
     """
-    check_non_negative("learning_rate", learning_rate)
+    check_learning_rate("learning_rate", learning_rate)
     check_decay("b1", b1)
     check_decay("b2", b2)
     check_positive("eps", eps)

@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
@@ -19,31 +20,67 @@ def is_concrete(value: Any) -> bool:
 
 
 def _in_range(name: str, value: Any, accept, expected: str) -> None:
-    if callable(value) or not is_concrete(value):
-        return
-    numbers = np.asarray(value, dtype=float)
-    if not np.all(accept(numbers)):
+    kind = getattr(getattr(value, "dtype", None), "kind", None) or np.asarray(value).dtype.kind
+    if kind not in "iufV" or isinstance(value, str):  # V: bfloat16 and its like
+        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    if np.ndim(value) != 0:
+        raise ValueError(f"{name}: expected {expected}, got an array of shape {np.shape(value)}")
+    if is_concrete(value) and not accept(float(value)):
         raise ValueError(f"{name}: expected {expected}, got {value}")
 
 
 def check_probability(name: str, value: Any) -> None:
-    """Refuse anything outside (0, 1]; a keep_prob of 0 would divide by zero."""
-    _in_range(name, value, lambda v: (v > 0) & (v <= 1), "a probability in (0, 1]")
+    """Refuse anything outside (0, 1], in a sequence too; a keep_prob of 0 would divide by zero."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        for index, one in enumerate(value):
+            check_probability(f"{name}[{index}]", one)
+    elif np.ndim(value) == 1:
+        check_probability(name, tuple(value))
+    else:
+        _in_range(name, value, lambda v: 0 < v <= 1, "a probability in (0, 1]")
 
 
 def check_decay(name: str, value: Any) -> None:
     """Refuse a decay factor of an average (β, β₁, β₂) outside [0, 1)."""
-    _in_range(name, value, lambda v: (v >= 0) & (v < 1), "a factor in [0, 1)")
+    _in_range(name, value, lambda v: 0 <= v < 1, "a factor in [0, 1)")
 
 
 def check_non_negative(name: str, value: Any) -> None:
     """Refuse negative, NaN and infinite numbers."""
-    _in_range(name, value, lambda v: (v >= 0) & np.isfinite(v), "a finite number ≥ 0")
+    _in_range(name, value, lambda v: 0 <= v < np.inf, "a finite number ≥ 0")
 
 
 def check_positive(name: str, value: Any) -> None:
     """Refuse zero, negative, NaN and infinite numbers."""
-    _in_range(name, value, lambda v: (v > 0) & np.isfinite(v), "a finite number > 0")
+    _in_range(name, value, lambda v: 0 < v < np.inf, "a finite number > 0")
+
+
+def check_learning_rate(name: str, value: Any) -> None:
+    """Refuse what is neither a schedule nor a finite number ≥ 0."""
+    if not callable(value):
+        check_non_negative(name, value)
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Refuse what is not a truth value; "no" would be true."""
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected True or False, got {value!r}")
+
+
+def check_key(name: str, key: Any) -> None:
+    """Refuse what is not a single random key of JAX."""
+    typed = isinstance(key, jax.Array) and jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
+    older = getattr(key, "dtype", None) == np.uint32 and np.shape(key) == (2,)
+    if not ((typed and key.ndim == 0) or older):
+        raise TypeError(f"{name}: expected a random key such as jax.random.key(0), got {key!r}")
+
+
+def check_functions(name: str, value: Any, parts: Sequence[str], example: str) -> None:
+    """Refuse what lacks one of the named functions, such as an optimizer without `update`."""
+    if not all(callable(getattr(value, part, None)) for part in parts):
+        raise TypeError(
+            f"{name}: expected {example}, with functions {' and '.join(parts)}, got {value!r}"
+        )
 
 
 def check_count(name: str, value: Any, *, least: int = 1) -> None:
@@ -80,6 +117,8 @@ def check_finite(name: str, array: Any) -> None:
     if not is_concrete(array):
         return
     values = np.asarray(array)
+    if values.dtype.kind in "OSUcMm":
+        raise TypeError(f"{name}: expected real numbers, got dtype {values.dtype}")
     bad = ~np.isfinite(values)
     if bad.any():
         where = tuple(int(i) for i in np.argwhere(bad)[0])
@@ -90,14 +129,14 @@ def check_finite(name: str, array: Any) -> None:
 
 
 def check_features(name: str, x: Any, n_in: int | None = None) -> None:
-    """Refuse what is not a non-empty finite real array (batch, n_in)."""
+    """Refuse what is not a non-empty finite real array (batch, n_in); (batch, …) without n_in."""
     shape = np.shape(x)
     width = "n_in" if n_in is None else str(n_in)
-    if len(shape) != 2:
+    if len(shape) < 2 or (n_in is not None and len(shape) > 2):
         raise ValueError(
             f"{name}: expected shape (batch, {width}), one row an example, got {shape}"
         )
-    if shape[0] == 0 or shape[1] == 0:
+    if 0 in shape:
         raise ValueError(f"{name}: expected at least one example and one feature, got {shape}")
     if n_in is not None and shape[1] != n_in:
         raise ValueError(

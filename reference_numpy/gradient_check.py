@@ -134,8 +134,14 @@ def relative_distance(a: ArrayLike, b: ArrayLike) -> float:
     """
     a, b = array(a), array(b)
     require_shape("b", b, a.shape)
-    lengths = np.sqrt(np.sum(np.abs(a) ** 2)) + np.sqrt(np.sum(np.abs(b) ** 2))
-    return 0.0 if lengths == 0 else float(np.sqrt(np.sum(np.abs(a - b) ** 2)) / lengths)
+    largest = max(np.max(np.abs(a), initial=0.0), np.max(np.abs(b), initial=0.0))
+    if largest == 0:
+        return 0.0
+    # Both by one power of two, which the quotient does not feel: squares of tiny slopes are 0.
+    scale = 2.0 ** (np.frexp(largest)[1] - 1)
+    u, v = array(a) / scale, array(b) / scale
+    lengths = np.sqrt(np.sum(np.abs(u) ** 2)) + np.sqrt(np.sum(np.abs(v) ** 2))
+    return float(np.sqrt(np.sum(np.abs(u - v) ** 2)) / lengths)
 
 
 def verdict(distance: float) -> str:

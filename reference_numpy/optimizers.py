@@ -106,6 +106,7 @@ def momentum_update(
     ([(array([[0.5]]),)], MomentumState(v=[(array([[0.5]]),)]))
     """
     _require_update(params, grads, learning_rate)
+    _require_state(params, state.v)
     _require_decay("beta", beta)
     v = _map(lambda V, dW: beta * V + (1 - beta) * dW, state.v, grads)
     params = _map(lambda W, V: W - learning_rate * V, params, v)
@@ -153,8 +154,9 @@ def rmsprop_update(
     (array([[0.5]]), array([[1.]]))
     """
     _require_update(params, grads, learning_rate)
+    _require_state(params, state.s)
     _require_decay("beta", beta)
-    require(eps > 0, "eps", "a positive number", eps)
+    require(0 < eps < np.inf, "eps", "a finite positive number", eps)
     s = _map(lambda S, dW: beta * S + (1 - beta) * dW**2, state.s, grads)
     params = _map(lambda W, dW, S: W - learning_rate * dW / (np.sqrt(S) + eps), params, grads, s)
     return params, RMSpropState(s)
@@ -208,9 +210,10 @@ def adam_update(
     (array([[0.75]]), 1)
     """
     _require_update(params, grads, learning_rate)
+    _require_state(params, state.v, state.s)
     _require_decay("b1", b1)
     _require_decay("b2", b2)
-    require(eps > 0, "eps", "a positive number", eps)
+    require(0 < eps < np.inf, "eps", "a finite positive number", eps)
     t = state.t + 1
     v = _map(lambda V, dW: b1 * V + (1 - b1) * dW, state.v, grads)
     s = _map(lambda S, dW: b2 * S + (1 - b2) * dW**2, state.s, grads)
@@ -218,6 +221,13 @@ def adam_update(
     s_hat = _map(lambda S: S / (1 - b2**t), s)
     params = _map(lambda W, V, S: W - learning_rate * V / (np.sqrt(S) + eps), params, v_hat, s_hat)
     return params, AdamState(v, s, t)
+
+
+def _require_state(params, *averages):
+    for average in averages:
+        for layer, kept in zip(params, average, strict=True):
+            for values, mean in zip(layer, kept, strict=True):
+                require_shape("state", mean, np.shape(values))
 
 
 def _map(rule, *trees) -> Any:

@@ -110,3 +110,7 @@ def test_refuses_series():
         exponentially_weighted(jnp.ones((0, 3)), 0.9)
     with pytest.raises(ValueError, match=r"theta.*\(1,\)"):
         exponentially_weighted(jnp.array([1.0, jnp.nan]), 0.9)
+
+
+def test_whole_numbers_are_averaged_as_reals():
+    np.testing.assert_array_equal(exponentially_weighted(jnp.array([8, 8, 16]), 0.5), [4, 6, 11])

@@ -114,3 +114,27 @@ def test_inside_a_compiled_run_it_is_the_same_function():
         return jaxnet.evaluate(scaled, weight, (), HostDataset(OUTPUTS, LABELS)).error
 
     assert float(jax.jit(error)(params)) == float(error(params)) == 0.5
+
+
+def test_labels_of_several_units_are_judged_one_by_one():
+    model = jaxnet.mlp((2, 3), initializer="zeros")
+    params, state = model.init(jax.random.key(0))
+    params = (params[0]._replace(b=jnp.array([1.0, -1.0, 1.0])),)
+    data = Dataset(jnp.ones((4, 2)), jnp.tile(jnp.array([1, 1, 0]), (4, 1)))
+    loss = losses.binary_cross_entropy
+    said = jaxnet.predict(model, params, state, data.x, loss=loss)
+    np.testing.assert_array_equal(said, np.tile([1, 0, 1], (4, 1)))
+    evaluation = jaxnet.evaluate(model, params, state, data, loss=loss)
+    assert float(evaluation.error) == pytest.approx(2 / 3)
+
+
+def test_parameters_of_another_model_are_refused():
+    model, other = jaxnet.mlp((2, 4, 3)), jaxnet.mlp((2, 5, 3))
+    params, state = other.init(jax.random.key(0))
+    data = Dataset(jnp.ones((4, 2)), jnp.zeros(4, int))
+    with pytest.raises(ValueError, match=r"params: .*sizes \(2, 4, 3\), got those of \(2, 5, 3\)"):
+        jaxnet.evaluate(model, params, state, data)
+    with pytest.raises(ValueError, match=r"params: .*sizes \(2, 3\), got"):
+        jaxnet.predict(jaxnet.mlp((2, 3)), params, state, data.x)
+    with pytest.raises(ValueError, match=r"params: .*with batch norm, got one without"):
+        jaxnet.predict(jaxnet.mlp((2, 5, 3), batch_norm=True), params, state, data.x)

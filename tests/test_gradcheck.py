@@ -18,6 +18,7 @@ from jaxnet.gradcheck import (
 )
 from jaxnet.layers import Layer
 from jaxnet.models import forward_pass
+from reference_numpy import gradient_check as reference
 
 SIZES = (5, 4, 3)
 X = np.sin(np.arange(35.0)).reshape(7, 5)
@@ -212,3 +213,27 @@ def test_what_cannot_be_checked_is_refused():
         gradient_check(jnp.sum, jnp.ones(0))
     with pytest.raises(TypeError, match="params: expected floating-point arrays, got int32"):
         gradient_check(jnp.sum, jnp.arange(3))
+
+
+def test_a_plain_cost_is_traced_anew_every_time():
+    """It may close over data that changed meanwhile; only a jitted cost is remembered."""
+    data = {"scale": 1.0}
+
+    def cost(theta):
+        return data["scale"] * jnp.sum(theta**2)
+
+    theta = jnp.array([1.0, -2.0])
+    first = central_differences(cost, theta)
+    data["scale"] = 3.0
+    np.testing.assert_allclose(central_differences(cost, theta), 3 * first, rtol=1e-3)
+
+
+def test_small_gradients_are_told_apart():
+    """Their squares underflow; the distance must not be 0 for that."""
+    theta = jnp.array([1.0, 2.0])
+    check = gradient_check(lambda t: 1e-24 * jnp.sum(t**2), theta, grads=jnp.array([-5e-24, 7e-24]))
+    assert check.verdict == "wrong"
+    assert reference.relative_distance([1e-170, 0], [3e-170, 1e-170]) > 0.5
+    a, b = np.array([3.0, -1.0, 2.0]), np.array([2.0, 1.0, 2.0])
+    ours = relative_distance(jnp.asarray(a), jnp.asarray(b))
+    assert float(ours) == pytest.approx(reference.relative_distance(a, b), rel=1e-6)

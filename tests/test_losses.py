@@ -64,11 +64,20 @@ def test_softmax_cross_entropy_is_right_where_probabilities_saturate(
     dtype, logits, label, value, slope
 ):
     z, y = jnp.array([logits], dtype), jnp.array([label])
-    # The result is a difference with logits of 1e4, so it is right to their last places.
-    atol = 2 * HUGE * float(jnp.finfo(dtype).eps)
-    np.testing.assert_allclose(losses.softmax_cross_entropy(z, y), [value], rtol=0, atol=atol)
+    # Logits are shifted by their maximum before anything else, exactly here, so what is left is the
+    # rounding of a loss, relative, and of log(1 + small), absolute.
+    eps = float(jnp.finfo(dtype).eps)
+    np.testing.assert_allclose(losses.softmax_cross_entropy(z, y), [value], rtol=4 * eps, atol=eps)
     grads = jax.grad(lambda z: jnp.sum(losses.softmax_cross_entropy(z, y)))(z)
-    np.testing.assert_allclose(grads, [slope], rtol=0, atol=4 * HUGE * float(jnp.finfo(dtype).eps))
+    np.testing.assert_allclose(grads, [slope], rtol=0, atol=4 * eps)
+
+
+def test_softmax_cross_entropy_of_a_good_prediction_keeps_its_digits():
+    z = jnp.array([[1e4, 1e4 - 5], [12.0, 0.0]], jnp.float32)
+    exact = np.log1p(np.exp([-5.0, -12.0]))
+    computed = losses.softmax_cross_entropy(z, jnp.array([0, 0]))
+    # log(1 + e^−5) is off by eps of 1 at the most; log Σ e^z − z_y would be off by eps of z.
+    np.testing.assert_allclose(computed, exact, rtol=0, atol=float(jnp.finfo(jnp.float32).eps))
 
 
 @both_dtypes

@@ -245,3 +245,16 @@ def test_flat_size_counts_every_number():
 def test_layer_and_its_norm_are_plain_pytrees():
     layer = Layer(jnp.ones((5, 4)), jnp.ones(4), layers.BatchNormParams(jnp.ones(4), jnp.ones(4)))
     assert [leaf.shape for leaf in jax.tree.leaves(layer)] == [(5, 4), (4,), (4,), (4,)]
+
+
+def test_keep_prob_may_be_an_array_with_one_for_each_layer():
+    x = jnp.ones((200, 2))
+    params, state = jaxnet.mlp((2, 3, 3, 2), initializer="normal").init(jax.random.key(0))
+    key = jax.random.key(1)
+    one_by_one, array = (
+        models.forward_pass(params, state, x, keep_prob=keep, key=key, train=True).zs[-1]
+        for keep in ((0.5, 1.0), jnp.array([0.5, 1.0]))
+    )
+    np.testing.assert_array_equal(array, one_by_one)
+    with pytest.raises(ValueError, match="keep_prob: expected one number or one for each of the 2"):
+        jaxnet.mlp((2, 3, 3, 2), keep_prob=jnp.array([0.5, 1.0, 1.0]))

@@ -243,3 +243,68 @@ def test_it_learns():
     )
     result = jaxnet.evaluate(model, run.params, run.state, moons, loss=losses.binary_cross_entropy)
     assert float(result.error) < 0.02
+
+
+def test_every_update_has_a_key_of_its_own():
+    """Design mutant 22: the same dropout mask for every mini-batch of an epoch."""
+
+    def apply(params, state, x, *, key=None, train=False):
+        seen, at = state
+        assert key is not None
+        return params * x[:, 0], (seen.at[at].set(jax.random.key_data(key)), at + 1)
+
+    model = Model(lambda key: (jnp.ones(()), (jnp.zeros((6, 2), jnp.uint32), 0)), apply)
+    data = Dataset(jnp.ones((5, 1)), jnp.ones(5))
+    setup = Setup(model, optimizers.gradient_descent(0.0), losses.squared_error)
+    run = jaxnet.make_train(lambda _: setup, batch_size=2, epochs=2)(KEY, None, data)
+    keys, steps = run.state
+    assert steps == 6  # two full batches and the rest, twice
+    assert len({tuple(row) for row in np.asarray(keys).tolist()}) == 6
+
+
+def test_fit_drops_the_last_batch_if_told_to():
+    fit = {"optimizer": ADAM, "batch_size": 3, "epochs": 2, "key": KEY}
+    assert jaxnet.fit(FIXED, DATA, **fit).history["cost"].shape == (2, 3)
+    assert jaxnet.fit(FIXED, DATA, **fit, drop_last=True).history["cost"].shape == (2, 2)
+
+
+def test_dev_scores_use_the_running_statistics_of_their_epoch():
+    model = jaxnet.mlp(SIZES, batch_norm=True)
+    run = jaxnet.fit(model, DATA, optimizer=ADAM, batch_size=None, epochs=3, key=KEY, dev=DATA)
+    end = jaxnet.evaluate(model, run.params, run.state, DATA)
+    np.testing.assert_allclose(run.history["dev_cost"][-1], end.cost, rtol=1e-5)
+
+
+def test_run_refuses_targets_of_another_number():
+    run = jaxnet.make_train(lambda _: Setup(FIXED, ADAM), batch_size=2, epochs=1)
+    wrong = DATA._replace(y=DATA.y[:5])
+    with pytest.raises(ValueError, match=r"data\.y: expected 7 targets.*\(5,\)"):
+        run(KEY, None, wrong)
+    with pytest.raises(ValueError, match=r"dev\.y: expected 7 targets.*\(5,\)"):
+        jax.jit(run)(KEY, None, DATA, wrong)
+
+
+def test_optimizers_that_look_at_the_cost_work_too():
+    for optimizer in (
+        optax.polyak_sgd(),
+        optax.chain(optax.sgd(0.1), optax.contrib.reduce_on_plateau()),
+    ):
+        run = jaxnet.fit(FIXED, DATA, optimizer=optimizer, batch_size=None, epochs=5, key=KEY)
+        costs = run.history["cost"][:, 0]
+        assert costs[-1] < costs[0]
+
+
+def test_moments_keep_the_dtype_of_the_parameters():
+    w: Any = {"w": jnp.array([1.0, 2.0], jnp.bfloat16)}
+    for optimizer in (
+        ADAM,
+        optimizers.momentum(0.1, beta=np.float64(0.9)),
+        optimizers.rmsprop(0.1),
+    ):
+        state = optimizer.init(w)
+        for _ in range(3):
+            updates, state = optimizer.update(w, state, w)
+            (update,) = jax.tree.leaves(updates)
+            assert update.dtype == jnp.bfloat16
+            assert np.all(np.asarray(update, float) < -0.005)
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(state)} == {"bfloat16", "int32"}

@@ -12,7 +12,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
 import numpy as np
+import optax
 import pytest
 
 import jaxnet
@@ -309,7 +311,8 @@ def test_learning_rates(name, rate):
 
 @pytest.mark.parametrize("keep_prob", [0.0, -0.2, 1.3, float("nan"), (0.0,)])
 def test_keep_prob(keep_prob):
-    with refused(ValueError, "keep_prob", "(0, 1]", str(keep_prob)):
+    got = "keep_prob[0]: " if isinstance(keep_prob, tuple) else f"got {keep_prob}"
+    with refused(ValueError, "keep_prob", "(0, 1]", got):
         jaxnet.mlp((5, 4, 3), keep_prob=keep_prob)
 
 
@@ -356,3 +359,40 @@ def test_everything_right_is_trained():
     assert train().history["cost"].shape == (1, 3)
     assert np.isfinite(evaluate(DATA).cost)
     assert jaxnet.predict(MODEL, *WEIGHTS["several"], X).shape == (7,)
+
+
+ANY: Any = jaxnet  # called with what its annotations forbid
+GOOD = {"optimizer": optax.sgd(0.1), "batch_size": 3, "key": jax.random.key(0)}
+
+
+@pytest.mark.parametrize(
+    "change, says",
+    [
+        ({"key": 0}, "key: expected a random key such as jax.random.key(0), got 0"),
+        ({"key": None}, "key: expected a random key"),
+        ({"optimizer": 0.1}, "optimizer: expected an optax transformation"),
+        ({"optimizer": optimizers.adam}, "optimizer: expected an optax transformation"),
+        ({"loss": "mse"}, "loss: expected a function"),
+        ({"drop_last": "no"}, "drop_last: expected True or False, got 'no'"),
+        ({"l2": "0.1"}, "l2: expected a finite number ≥ 0, got '0.1'"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_arguments_of_another_kind_are_named(change, says, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users have no such checks
+    data = Dataset(jnp.ones((7, 5)), jnp.arange(7) % 3)
+    with pytest.raises(TypeError) as caught:
+        ANY.fit(jaxnet.mlp((5, 3)), data, **(GOOD | change))
+    assert says in str(caught.value)
+
+
+def test_one_number_is_one_number(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ValueError, match=r"learning_rate: expected a finite number.*shape \(2,\)"):
+        ANY.optimizers.adam(np.array([0.1, 0.2]))
+    with pytest.raises(TypeError, match="learning_rate: expected a finite number"):
+        ANY.optimizers.momentum("0.1")
+    with pytest.raises(TypeError, match="batch_norm: expected True or False"):
+        ANY.mlp((5, 4, 3), batch_norm="no")
+    with pytest.raises(TypeError, match="model: expected a Model"):
+        ANY.fit("mlp", Dataset(jnp.ones((7, 5)), jnp.arange(7) % 3), **GOOD)

@@ -129,7 +129,6 @@ def _digits(key: PRNGKey) -> Split:
 
 
 @jax.jit  # one program instead of some twenty small ones
-@jax.jit
 def _normalized(parts: Split) -> Split:
     measured = normalization.fit(parts.train.x)
     return Split(*(Dataset(normalization.apply(measured, part.x), part.y) for part in parts))

@@ -1,1 +1,5 @@
-"""Many models in one program: spaces, samplers, sweep, search."""
+"""Populations of models. So far: spaces of hyperparameters and their samplers."""
+
+from jaxnet.populations import samplers
+
+__all__ = ["samplers"]

@@ -24,7 +24,7 @@ from jaxnet.validation import (
 
 
 def as_features(name: str, x: ArrayLike) -> Array:
-    """x as an array (batch, n_in) of JAX's default float dtype (float32 unless x64 is on).
+    """x as an array (batch, n_in): NumPy's numbers in JAX's default float dtype, JAX's as they are.
 
     Raises ValueError or TypeError for another rank, no examples, NaN, infinity, or non-numbers.
     """
@@ -81,7 +81,9 @@ def _shapes_of(static: Any, specs: Any, default: Any) -> Any:
         function, arguments = join(list(dynamic), static)
         return function(*arguments)
 
-    return jax.eval_shape(call, *[jax.ShapeDtypeStruct(shape, dtype) for shape, dtype in specs])
+    return jax.eval_shape(
+        call, *[jax.ShapeDtypeStruct(shape, dtype, weak_type=weak) for shape, dtype, weak in specs]
+    )
 
 
 def shapes_of(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -91,7 +93,9 @@ def shapes_of(function: Callable[..., Any], *arguments: Any) -> Any:
     Raises what the function raises.
     """
     dynamic, static = split_static((function, arguments))
-    specs = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in dynamic)
+    specs = tuple(
+        (jnp.shape(leaf), jnp.result_type(leaf), isinstance(leaf, int | float)) for leaf in dynamic
+    )
     return _shapes_of(static, specs, jnp.result_type(float))
 
 
@@ -111,7 +115,9 @@ def check_outputs(
     try:
         outputs, _ = shapes_of(model.apply, params, state, data.x)
     except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+        message = str(error)
+        joint = "." if message.startswith("x:") else ": "
+        raise ValueError(f"{name}{joint}{message}") from None
     if loss is losses.softmax_cross_entropy and len(outputs.shape) == 2:
         check_labels(f"{name}.y", data.y, outputs.shape[1])
     elif loss is losses.binary_cross_entropy:

@@ -9,7 +9,7 @@ import optax
 from jaxtyping import Array, Float, PyTree
 
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_count
+from jaxnet.validation import check_count, check_functions, check_key
 
 
 class Path(NamedTuple):
@@ -42,8 +42,15 @@ def descend(
     Array([1.  , 0.5 , 0.25], dtype=float32)
     """
     check_count("steps", steps)
+    check_functions(
+        "optimizer", optimizer, ("init", "update"), "an optax transformation such as adam(1e-3)"
+    )
+    if key is not None:
+        check_key("key", key)
     w0 = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.result_type(leaf, float)), w0)
     keys = None if key is None else jax.random.split(key, steps + 1)
+
+    extended = optax.with_extra_args_support(optimizer)  # line searches ask for the cost
 
     def value(w, key):
         return cost(w) if key is None else cost(w, key)
@@ -51,7 +58,9 @@ def descend(
     def update(carry, key):
         w, opt_state = carry
         here, grads = jax.value_and_grad(value)(w, key)
-        updates, opt_state = optimizer.update(grads, opt_state, w)
+        updates, opt_state = extended.update(
+            grads, opt_state, w, value=here, grad=grads, value_fn=lambda w: value(w, key)
+        )
         return (optax.apply_updates(w, updates), opt_state), (w, here)
 
     inner = None if keys is None else keys[:-1]

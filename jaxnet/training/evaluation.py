@@ -11,7 +11,11 @@ from jaxtyping import Array, ArrayLike, Float, Num
 from jaxnet import losses
 from jaxnet.data import Dataset
 from jaxnet.models import Model
-from jaxnet.training.boundary import as_dataset, as_features, check_outputs
+from jaxnet.training.boundary import (
+    as_dataset,
+    as_features,
+    check_outputs,
+)
 from jaxnet.training.static import join, split_static
 from jaxnet.types import Params, State
 
@@ -19,17 +23,19 @@ from jaxnet.types import Params, State
 class Evaluation(NamedTuple):
     """How well a model does on a data set, penalty left out.
 
-    cost: mean loss. error: the share of examples classified wrongly, in [0, 1], when the targets
-    are integers; the root mean squared error in the target's units when they are floats.
+    cost: mean loss. error: the share of labels predicted wrongly, in [0, 1], when the targets are
+    integers; with float targets or `squared_error` the root mean squared error, in their units.
     """
 
     cost: Float[Array, ""]
     error: Float[Array, ""]
 
 
-def _decide(outputs: Array) -> Array:
-    """Class labels from logits: the largest of several, or the sign of a single one."""
-    return outputs.argmax(axis=-1) if outputs.ndim == 2 else (outputs > 0).astype(jnp.int32)
+def _decide(outputs: Array, loss: Callable[..., Array]) -> Array:
+    """Class labels from logits: of each unit by its sign, or the largest of a row."""
+    if loss is losses.binary_cross_entropy or outputs.ndim == 1:
+        return (outputs > 0).astype(jnp.int32)
+    return outputs.argmax(axis=-1).astype(jnp.int32)
 
 
 def score(
@@ -38,8 +44,8 @@ def score(
     """`evaluate` without its checks, for use inside a compiled run."""
     outputs, _ = model.apply(params, state, data.x)
     cost = losses.cost(loss(outputs, data.y))
-    if jnp.issubdtype(data.y.dtype, jnp.integer):
-        return Evaluation(cost, (_decide(outputs) != data.y).astype(cost.dtype).mean())
+    if loss is not losses.squared_error and jnp.issubdtype(data.y.dtype, jnp.integer):
+        return Evaluation(cost, (_decide(outputs, loss) != data.y).astype(cost.dtype).mean())
     return Evaluation(cost, jnp.sqrt(jnp.square(outputs - data.y).mean()))
 
 
@@ -85,7 +91,8 @@ def predict(
 ) -> Num[Array, "batch *n_out"]:
     """What a model says of each row of x: class labels, or with `loss=squared_error` its outputs.
 
-    label = argmaxₖ zₖ with several output units, 1 if z > 0 (σ(z) > ½) else 0 with one
+    label = argmaxₖ zₖ with several output units; 1 if z > 0 (σ(z) > ½) else 0 with one, and for
+    each unit with `loss=binary_cross_entropy`
 
     x: (batch, n_in). Returns int32 labels (batch,), or the outputs (batch,) or (batch, n_out).
     Probabilities are `activations.softmax` or `sigmoid` of `model.apply(params, state, x)[0]`.
@@ -93,4 +100,4 @@ def predict(
     """
     dynamic, static = split_static(model)
     outputs = _apply(static, dynamic, params, state, as_features("x", x))
-    return outputs if loss is losses.squared_error else _decide(outputs).astype(jnp.int32)
+    return outputs if loss is losses.squared_error else _decide(outputs, loss)

@@ -14,7 +14,13 @@ from jaxnet.training.boundary import as_dataset, check_outputs, shapes_of
 from jaxnet.training.run import Run, Setup, make_train
 from jaxnet.training.static import join, split_static
 from jaxnet.types import PRNGKey, Scalar
-from jaxnet.validation import check_count, check_non_negative
+from jaxnet.validation import (
+    check_count,
+    check_flag,
+    check_functions,
+    check_key,
+    check_non_negative,
+)
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
@@ -44,7 +50,8 @@ def fit(
     J = (1/B) Σ L(ŷ, y) + λ₂/(2m) Σ‖W‖² + λ₁/(2m) Σ|w| for each mini-batch of B examples
 
     data, dev: Dataset(x (m, n_in), y); y integer labels (m,) for the cross-entropies, numbers for
-    squared_error. Floats become JAX's default float dtype. l2, l1: the notes' λ, m being the number
+    squared_error. NumPy's numbers become JAX's default float dtype; JAX's floats stay what they
+    are. l2, l1: the notes' λ, m being the number
     of training examples whatever the batch size. batch_size: None for all the data in every
     update. The last batch of an epoch is smaller when the data do not divide, unless drop_last.
 
@@ -62,12 +69,23 @@ def fit(
     >>> bool(jaxnet.evaluate(model, run.params, run.state, moons).error < 0.05)
     True
     """
+    check_functions("model", model, ("init", "apply"), "a Model such as mlp((4, 3))")
+    check_functions(
+        "optimizer", optimizer, ("init", "update"), "an optax transformation such as adam(1e-3)"
+    )
+    check_key("key", key)
+    check_flag("drop_last", drop_last)
+    if not callable(loss):
+        raise TypeError(f"loss: expected a function such as those of jaxnet.losses, got {loss!r}")
     data = as_dataset("data", data)
     m = data.x.shape[0]
     if batch_size is not None:
         check_count("batch_size", batch_size)
         if batch_size > m:
-            raise ValueError(f"batch_size: expected at most the {m} examples, got {batch_size}")
+            raise ValueError(
+                f"batch_size: expected at most the {m} examples, got {batch_size}; None takes all "
+                f"of them in every update"
+            )
     check_count("epochs", epochs)
     check_non_negative("l2", l2)
     check_non_negative("l1", l1)

@@ -12,7 +12,7 @@ from jaxnet.data import Dataset, minibatches
 from jaxnet.models import Model
 from jaxnet.training.evaluation import score
 from jaxnet.types import Params, PRNGKey, State
-from jaxnet.validation import check_count
+from jaxnet.validation import check_count, check_flag, check_key
 
 
 class Setup(NamedTuple):
@@ -73,7 +73,11 @@ def step(
         return losses.cost(setup.loss(logits, batch.y), setup.penalty(params)), state
 
     (value, state), grads = jax.value_and_grad(cost, has_aux=True)(carry.params)
-    updates, opt_state = setup.optimizer.update(grads, carry.opt_state, carry.params)
+    # Line searches and rules that watch the cost ask for more than the gradient.
+    optimizer = optax.with_extra_args_support(setup.optimizer)
+    updates, opt_state = optimizer.update(
+        grads, carry.opt_state, carry.params, value=value, grad=grads, value_fn=lambda p: cost(p)[0]
+    )
     params = optax.apply_updates(carry.params, updates)
     return Carry(params, state, opt_state), {"cost": value}
 
@@ -119,7 +123,8 @@ def make_train(
     Returns train(key, hyper, data, dev=None) ↦ Run. Everything random comes from key: first the
     initial parameters, then, per epoch, the order of the data and dropout.
     Raises ValueError for a batch size or a number of epochs below 1; train, for a batch larger than
-    the data.
+    the data and targets of another number. Inside jit values cannot be looked at: labels outside
+    the classes and NaN are found by `fit`, not here.
     Source: notes §6, mini-batch gradient descent; §7, training many models in parallel.
 
     >>> from jaxnet import data, mlp, optimizers
@@ -133,11 +138,19 @@ def make_train(
     if batch_size is not None:
         check_count("batch_size", batch_size)
     check_count("epochs", epochs)
+    check_flag("drop_last", drop_last)
 
     def train(key: PRNGKey, hyper: Any, data: Dataset, dev: Dataset | None = None) -> Run:
+        check_key("key", key)
         m = data.x.shape[0]
         if batch_size is not None and batch_size > m:
             raise ValueError(f"batch_size: expected at most the {m} examples, got {batch_size}")
+        for name, part in (("data", data), ("dev", dev)):
+            if part is not None and part.y.shape[:1] != part.x.shape[:1]:
+                raise ValueError(
+                    f"{name}.y: expected {part.x.shape[0]} targets, one for each row of x, got "
+                    f"shape {part.y.shape}"
+                )
         data, dev = jax.tree.map(jax.numpy.asarray, (data, dev))
         setup = build(hyper)
         init_key, run_key = jax.random.split(key)

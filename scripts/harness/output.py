@@ -36,6 +36,7 @@ def claim_directory(out: Path, planned: Iterable[str]) -> None:
                     f"--out: {out / name} was not written by this command; "
                     "move it away or choose another directory"
                 )
+            (out / name).parent.mkdir(parents=True, exist_ok=True)
         # Appending, so that two runs in one directory do not lose each other's names.
         with manifest.open("a") as lines:
             lines.writelines(f"{name}\n" for name in planned if name not in owned)

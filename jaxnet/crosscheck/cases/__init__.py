@@ -5,10 +5,12 @@ from jaxnet.crosscheck.cases import (
     batch_norm,
     data,
     decisions,
+    gradient_check,
     losses,
     networks,
     optimizers,
     regularizers,
+    sampling,
     schedules,
 )
 from jaxnet.crosscheck.cases.case import (
@@ -31,6 +33,8 @@ CASES: tuple[Case, ...] = (
     *batch_norm.CASES,
     *data.CASES,
     *decisions.CASES,
+    *gradient_check.CASES,
+    *sampling.CASES,
 )
 
 __all__ = [
