@@ -38,6 +38,10 @@ EXACT = {
     "data/flip",
     "search/integers",
     "search/refine",
+    "search/coarse_to_fine",
+    "data/partition",
+    "data/split",
+    "data/stratified_split",
     "decisions/early_stopping",
     "decisions/bias_variance",
 }

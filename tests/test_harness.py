@@ -418,6 +418,14 @@ def test_foreign_file_among_results_is_left_alone(tmp_path):
     assert (tmp_path / MANIFEST).read_text() == "a/b.png\n"
 
 
+def test_file_in_the_place_of_a_folder_is_left_alone(tmp_path):
+    claim_directory(tmp_path, ["a/b.png"])
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(OutputError, match="is a file where a folder is needed"):
+        claim_directory(tmp_path, ["a/b.png"])
+    assert (tmp_path / "a").read_text() == "mine"
+
+
 def test_out_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path / "file", tmp_path / "file" / "below"):

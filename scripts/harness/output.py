@@ -31,12 +31,17 @@ def claim_directory(out: Path, planned: Iterable[str]) -> None:
             )
         owned = set(manifest.read_text().splitlines()) if manifest.is_file() else set()
         for name in planned:
+            folder = (out / name).parent
+            if os.path.lexists(folder) and not folder.is_dir():
+                raise OutputError(
+                    f"--out: {folder} is a file where a folder is needed; "
+                    "move it away or choose another directory"
+                )
             if os.path.lexists(out / name) and name not in owned:
                 raise OutputError(
                     f"--out: {out / name} was not written by this command; "
                     "move it away or choose another directory"
                 )
-            (out / name).parent.mkdir(parents=True, exist_ok=True)
         # Appending, so that two runs in one directory do not lose each other's names.
         with manifest.open("a") as lines:
             lines.writelines(f"{name}\n" for name in planned if name not in owned)

@@ -31,7 +31,7 @@ def _draw_range(rng: np.random.Generator, kind: str) -> tuple[float, float]:
     return float(low * rng.uniform(0.9, 1)), float(high * rng.uniform(0.99, 1))
 
 
-def _map_errors(kind: str, low: float, high: float, values: np.ndarray, moved: Any) -> Any:
+def map_errors(kind: str, low: float, high: float, values: np.ndarray, moved: Any) -> Any:
     """Errors of from_uniform, whose u is off by `moved` units.
 
     uniform: the ends are multiplied by u or 1−u and added: 4 units of the larger end, and u moves
@@ -72,7 +72,7 @@ def _map_row(kind: str) -> Case:
             )
         },
         errors=lambda args: {
-            "v": _map_errors(kind, args["low"], args["high"], run_reference(args)["v"], 0)
+            "v": map_errors(kind, args["low"], args["high"], run_reference(args)["v"], 0)
         },
     )
 
@@ -100,7 +100,7 @@ def _space(args: Args) -> dict[str, tuple[str, float, float]]:
 def _grid_errors(args: Args) -> Results:
     values = reference.grid(_space(args), args["points_per_axis"])
     # u = k/(p−1) is rounded by two operations.
-    return {name: _map_errors(*d, values[name], 2) for name, d in _space(args).items()}
+    return {name: map_errors(*d, values[name], 2) for name, d in _space(args).items()}
 
 
 GRID = Case(
@@ -132,7 +132,7 @@ def _refine(module: Any, args: Args) -> Results:
 def _refine_errors(args: Args) -> Results:
     # As the maps from u: the middle and half the width in place of an interpolation.
     ends = _refine(reference, args)
-    return {name: _map_errors(*d, ends[name], 0) for name, d in _space(args).items()}
+    return {name: map_errors(*d, ends[name], 0) for name, d in _space(args).items()}
 
 
 REFINE = Case(

@@ -167,7 +167,8 @@ DISTANCE = Case(
 )
 
 # A whole check, of J = ½ Σ c θ², whose two-sided differences are cθ without truncation. In float32
-# jaxnet calls a gradient correct up to 2e-4, so the distances are far from that limit; near the other, 1e-3, they are on both sides.
+# jaxnet calls a gradient correct up to 2e-4, so the distances are far from that limit too. Near the
+# other limit, 1e-3, they are on both sides.
 
 VERDICTS = ("correct", "suspicious", "wrong")
 DISTANCES = ((0.0, 1e-9), (4e-4, 5e-4), (8e-4, 9e-4), (1.1e-3, 1.2e-3), (0.05, 0.5))

@@ -14,7 +14,7 @@ import numpy as np
 from jaxnet import layers, models
 from jaxnet.crosscheck import bounds, layout
 from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
-from jaxnet.crosscheck.cases.decisions import RANGES, _map_errors
+from jaxnet.crosscheck.cases.decisions import RANGES, map_errors
 from jaxnet.data import minibatches, splits
 from jaxnet.data.types import Dataset
 from jaxnet.initializers import INITIALIZERS
@@ -315,7 +315,7 @@ def _search_errors(args: Args) -> Results:
     # end where it is cut there, half of the width's otherwise.
     rounds = np.arange(ROUNDS)[:, None]
     return {
-        name: rounds * _map_errors(*SPACE[name.split("_", 1)[1]], ends, 0) + 0 * ends
+        name: rounds * map_errors(*SPACE[name.split("_", 1)[1]], ends, 0) + 0 * ends
         for name, ends in _search_reference(args).items()
     }
 
