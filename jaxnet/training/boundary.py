@@ -94,7 +94,10 @@ def shapes_of(function: Callable[..., Any], *arguments: Any) -> Any:
     """
     dynamic, static = split_static((function, arguments))
     specs = tuple(
-        (jnp.shape(leaf), jnp.result_type(leaf), isinstance(leaf, int | float)) for leaf in dynamic
+        (leaf.shape, leaf.dtype, False)
+        if hasattr(leaf, "dtype")
+        else ((), jnp.result_type(leaf), True)
+        for leaf in dynamic
     )
     return _shapes_of(static, specs, jnp.result_type(float))
 
