@@ -51,9 +51,9 @@ def fit(
 
     data, dev: Dataset(x (m, n_in), y); y integer labels (m,) for the cross-entropies, numbers for
     squared_error. NumPy's numbers become JAX's default float dtype; JAX's floats stay what they
-    are. l2, l1: the notes' λ, m being the number
-    of training examples whatever the batch size. batch_size: None for all the data in every
-    update. The last batch of an epoch is smaller when the data do not divide, unless drop_last.
+    are. l2, l1: the notes' λ, m being the number of training examples whatever the batch size.
+    batch_size: None for all the data in every update. The last batch of an epoch is smaller when
+    the data do not divide, unless drop_last.
 
     Returns Run(params, state, opt_state, history); see `Run` for the history. The same key gives
     the same run. A second call with another learning rate, λ, keep_prob, initial scale or key runs
