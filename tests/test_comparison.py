@@ -46,8 +46,13 @@ def test_prints_a_table_worst_first():
     text = str(compare({"a": 1.0, "bb": 2.0}, {"a": 1.0, "bb": 2.5}, bound=0.1))
     lines = text.splitlines()
     assert lines[0] == "the two DISAGREE"
-    assert lines[1].split() == ["array", "error", "error/bound", "at", "left", "right"]
-    assert lines[2].split() == ["['bb']", "0.5", "5", "[]", "2", "2.5"]
+    assert lines[1].split() == [
+        *("array", "rel.", "error", "bound", "error/bound", "ulp", "at", "left", "right"),
+        *("norms", "cosine"),
+    ]
+    assert lines[2].split() == [
+        *("['bb']", "0.2", "0.04", "5", "9.01e+14", "[]", "2", "2.5", "0.8", "1")
+    ]
     assert lines[3].startswith("['a']")
     assert "the two agree" in str(compare(1.0, 1.0, bound=0))
 
