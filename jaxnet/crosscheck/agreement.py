@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnet.crosscheck.comparison import TERMS, Comparison, compare, named_arrays
+from jaxnet.crosscheck.comparison import Comparison, compare, named_arrays
 from jaxnet.crosscheck.equations import Equations, locate
 from jaxnet.crosscheck.equations.known import derivation
 from jaxnet.crosscheck.equations.text import Values
@@ -61,14 +61,14 @@ def _mutated(before: list[tuple[str, bytes]], after: list[tuple[str, bytes]]) ->
 
 
 def diagnose(
-    candidate: Callable[..., Any],
-    reference: Callable[..., Any],
+    candidate: Any,
+    reference: Any,
     args: Sequence[Any] = (),
     *,
     kwargs: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
     bound: Any = None,
-    terms: float = TERMS,
+    terms: float | int | None = None,
     view: Callable[[Any], Any] | None = None,
     equations: Equations | None = None,
     inputs: Values | None = None,
@@ -220,14 +220,14 @@ def _ranked(differing: int, *sources: list[Explanation]) -> list[Explanation]:
 
 
 def assert_agree(
-    candidate: Callable[..., Any],
-    reference: Callable[..., Any],
+    candidate: Any,
+    reference: Any,
     args: Sequence[Any] = (),
     *,
     kwargs: Mapping[str, Any] | None = None,
     context: Mapping[str, Any] | None = None,
     bound: Any = None,
-    terms: float = TERMS,
+    terms: float | int | None = None,
 ) -> None:
     """Raise AssertionError with the diagnosis unless the candidate agrees with the reference.
 

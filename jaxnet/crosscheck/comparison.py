@@ -13,7 +13,8 @@ TERMS = 1000
 
 A sum of n products is computed within n·u·Σ|aᵢbᵢ|, and κ = Σ|aᵢbᵢ|/|Σaᵢbᵢ| says how much of that is
 left after cancelling. A thousand, or thirty terms that cancel to a thirtieth: 1.1e-13 of the scale
-in float64 and 6e-5 in float32 for each side. Longer sums and worse conditions have to be said.
+in float64 and 6e-5 in float32 for each side, and in the half precisions √u, since a bound of the
+size of the numbers would accept anything. Longer sums and worse conditions have to be said.
 """
 
 
@@ -134,21 +135,24 @@ def _unit(dtype: np.dtype) -> float:
     return float(jnp.finfo(dtype).eps) / 2 if jnp.issubdtype(dtype, jnp.inexact) else 0.0
 
 
-def default_bound(left: Any, right: Any, *, terms: float = TERMS) -> float:
-    """(u_left + u_right) · terms · scale, u the dtypes' rounding units, scale the largest |entry|.
+def default_bound(left: Any, right: Any, *, terms: float | int | None = None) -> float:
+    """(u_left + u_right) · terms · scale, u the dtypes' rounding units.
 
-    terms: reduction length times condition number, see `TERMS`. 0 for whole numbers on both sides.
+    terms: reduction length times condition number; by default `TERMS`, and at most √u a side.
+    scale: the largest |entry| of the side where it is smaller, or a large error would excuse
+    itself. 0 for whole numbers on both sides.
     """
     left, right = np.asarray(left), np.asarray(right)
-    return (_unit(left.dtype) + _unit(right.dtype)) * terms * _scale(left, right)
+    units = [_unit(side.dtype) for side in (left, right)]
+    if terms is None:
+        relative = sum(min(TERMS * unit, unit**0.5) for unit in units)
+    else:
+        relative = sum(units) * terms
+    return relative * min(_scale(left), _scale(right))
 
 
-def _scale(left: np.ndarray, right: np.ndarray) -> float:
-    largest = [
-        float(np.max(np.abs(side[np.isfinite(side)].astype(_wide(side))), initial=0.0))
-        for side in (left, right)
-    ]
-    return max(largest)
+def _scale(array: np.ndarray) -> float:
+    return float(np.max(np.abs(array[np.isfinite(array)].astype(_wide(array))), initial=0.0))
 
 
 def _wide(array: np.ndarray) -> Any:
@@ -216,7 +220,7 @@ def _compare_arrays(name: str, left: np.ndarray, right: np.ndarray, bound: Any, 
         error[differs] = np.maximum(error[differs], 1.0)
     ratio = np.divide(error, bound, out=np.where(error > 0, np.inf, 0.0), where=bound > 0)
     index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
-    scale = _scale(left, right) or 1.0
+    scale = max(_scale(left), _scale(right)) or 1.0
     spacing = max(units) * 2 * float(max(abs(left[index]), abs(right[index])))
     norms, cosine = _angle(left, right)
     return Leaf(
@@ -245,7 +249,7 @@ def _angle(left: np.ndarray, right: np.ndarray) -> tuple[float, float]:
 
     Scaled by the largest entries first, whose squares could over- or underflow.
     """
-    scale = _scale(left, right)
+    scale = max(_scale(left), _scale(right))
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         return float("nan"), float("nan")
     if scale == 0:
@@ -257,7 +261,9 @@ def _angle(left: np.ndarray, right: np.ndarray) -> tuple[float, float]:
     return norms[0] / norms[1], float(np.real(np.vdot(left, right)) / (norms[0] * norms[1]))
 
 
-def compare(left: Any, right: Any, *, bound: Any = None, terms: float = TERMS) -> Comparison:
+def compare(
+    left: Any, right: Any, *, bound: Any = None, terms: float | int | None = None
+) -> Comparison:
     """Compare two results, array by array and entry by entry.
 
     agrees: |leftᵢ − rightᵢ| ≤ boundᵢ for every entry of every array
@@ -267,7 +273,8 @@ def compare(left: Any, right: Any, *, bound: Any = None, terms: float = TERMS) -
     all, or a tree like left whose leaves are a number or an array of the leaf's shape;
     `crosscheck.bounds` derives them operation by operation. Without one it is derived from the
     dtypes, (u_left + u_right)·terms·scale: terms is the length of the reductions times their
-    condition number, scale the array's largest entry, u half the spacing at 1.
+    condition number (a thousand unless said), scale the array's largest entry, u half the
+    spacing at 1; see `TERMS`.
     NaN on either side, an array that only one side has, or different shapes never agree; an
     infinity agrees with itself only; whole numbers agree when equal unless a bound says otherwise.
     Returns a Comparison, which prints as a table, worst first, and as_dict() for a file. Raises
@@ -280,7 +287,7 @@ def compare(left: Any, right: Any, *, bound: Any = None, terms: float = TERMS) -
     >>> compare(np.float32(1) / np.float32(3), 1 / 3).agrees
     True
     """
-    if not (np.ndim(terms) == 0 and 0 < terms < np.inf):
+    if terms is not None and not (np.ndim(terms) == 0 and 0 < terms < np.inf):
         raise ValueError(f"terms: expected a finite number > 0, got {terms}")
     lefts, rights = named_arrays(left, "left"), named_arrays(right, "right")
     if not lefts and not rights:

@@ -34,7 +34,7 @@ def _field(path: str) -> str:
 Made = tuple[Any, str, float]
 
 
-def _numbers(name: str, value: float, others: Mapping[str, float]) -> Iterator[Made]:
+def _numbers(name: str, value: Any, others: Mapping[str, Any]) -> Iterator[Made]:
     shown = symbol(name)
     strength = shown == "λ"
     yield 0, "missing term λW" if strength else f"{shown} taken as 0", 0.5
@@ -89,7 +89,7 @@ def _alike(path: str) -> str:
     return re.sub(r"\d+", "#", path)
 
 
-def edits(arguments: Any, context: Mapping[str, float]) -> Iterator[Edit]:
+def edits(arguments: Any, context: Mapping[str, Any]) -> Iterator[Edit]:
     """Every change of one number or array, and of the same one in every layer at once."""
     places, structure = jax.tree_util.tree_flatten_with_path(arguments)
     leaves = [leaf for _, leaf in places]
@@ -144,7 +144,7 @@ def rerun(
     right: Mapping[str, Any],
     reference: Callable[[Any], Mapping[str, Any]],
     arguments: Any,
-    context: Mapping[str, float],
+    context: Mapping[str, Any],
 ) -> list[Explanation]:
     """Which single change of the arguments makes the reference return what the candidate did.
 

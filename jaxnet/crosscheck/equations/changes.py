@@ -144,6 +144,9 @@ def _products(node: ast.BinOp) -> Iterator[tuple[str, ast.expr, float]]:
             yield f"moment: {pretty(node.left)} in place of its square", node.left, 0.9
         return
     yield _dropped_factor(node.right, True), node.left, 1.0
+    if isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mult):
+        both = _binary(node.left.right, ast.Div(), node.right)
+        yield _dropped_factor(both, False), node.left.left, 1.2
     twice = _binary(node, ast.Div(), node.right)
     yield f"factor 1/{pretty(node.right)}", twice, 1.1
     yield (

@@ -1,6 +1,6 @@
 """Which single change of which equation gives what a candidate returned."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +19,9 @@ from jaxnet.crosscheck.equations.text import (
 from jaxnet.crosscheck.findings import Explanation
 
 EXPLAINED = 1e5
-"""Terms (see `comparison.TERMS`) allowed between a candidate and a changed equation: the order of
-the operations is the candidate's own, and a trajectory carries its rounding along. 2e-11 of the
-scale in float64, far below what a bug does."""
+"""Terms (see `comparison.TERMS`) allowed in float64 between a candidate and a changed equation: the
+order of the operations is the candidate's own, and a trajectory carries its rounding along. 2e-11
+of the scale, far below what a bug does. In coarser dtypes it is compare's default: 1e-4 in float32."""
 
 SHARE = 0.01
 """An explanation leaves at most this share of the difference that it explains."""
@@ -42,7 +42,7 @@ def residual(left: Any, right: Any) -> float:
     return float(np.linalg.norm(left - right)) / (size or 1.0)
 
 
-def agree(left: Any, right: Any, terms: float = EXPLAINED) -> bool:
+def agree(left: Any, right: Any) -> bool:
     """Whether two arrays agree within the looser bound of an explanation.
 
     NaN and infinities agree here where both have the same: a changed equation that fails where the
@@ -52,6 +52,8 @@ def agree(left: Any, right: Any, terms: float = EXPLAINED) -> bool:
     if not np.isfinite(residual(left, right)):
         return False
     finite = np.isfinite(left)
+    coarse = any(side.dtype.kind == "f" and side.dtype.itemsize < 8 for side in (left, right))
+    terms = None if coarse else EXPLAINED
     return compare(left[finite], right[finite], terms=terms).agrees
 
 
@@ -70,7 +72,7 @@ class Found(NamedTuple):
     after: float
 
 
-def _slice(lines: Sequence[Equation], out: str, known: Mapping[str, Any]) -> list[Equation]:
+def _slice(lines: Sequence[Equation], out: str, known: Collection[str]) -> list[Equation]:
     """The equations that lead to a result from what is known, in order."""
     wanted, needed = {out}, []
     for line in reversed(lines):
@@ -142,7 +144,7 @@ def _merged(found: dict[str, list[Found]]) -> list[Explanation]:
         for one in ones:
             gathered.setdefault(one.change.name, []).append((out, one))
 
-    def rank(name: str) -> tuple[float, float]:
+    def rank(name: str) -> tuple[int, float]:
         return -len(gathered[name]), min(one.change.cost for _, one in gathered[name])
 
     return [

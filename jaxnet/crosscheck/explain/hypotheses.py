@@ -70,15 +70,13 @@ def arrangement(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gues
     if right.ndim == 2 and left.shape == right.T.shape:
         yield Guess("transpose", right.T, "left is right transposed", 0.3, scalable=True)
     if left.size == right.size and right.ndim >= 2:
-        for order, other in (("C", "F"), ("F", "C")):
-            laid_out = np.ravel(right, order=order).reshape(left.shape, order=other)
-            yield Guess(
-                "axis",
-                laid_out,
-                f"entries of right read in {order} order, written in {other}",
-                0.6,
-                scalable=True,
-            )
+        by_columns = (
+            np.ravel(right).reshape(left.shape, order="F"),
+            np.ravel(right, order="F").reshape(left.shape),
+        )
+        for laid_out in by_columns:
+            detail = "entries of right read along one axis and written along the other"
+            yield Guess("axis", laid_out, detail, 0.6, scalable=True)
     if left.shape != right.shape:
         if left.size == right.size and min(left.size, right.size) > 1:
             yield Guess("shape", right.reshape(left.shape), "the same entries, other axes", 0.5)

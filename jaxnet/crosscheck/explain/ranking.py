@@ -44,12 +44,6 @@ class Tested(NamedTuple):
     after: float
 
 
-def _precision(*arrays: np.ndarray) -> float:
-    """How well a fitted factor is known: some hundred units of the coarser dtype."""
-    floats = [np.finfo(a.dtype).eps for a in arrays if a.dtype.kind in "fc"]
-    return 500 * float(max(floats, default=2.2e-16))
-
-
 def _scaled(guess: Guess, left: np.ndarray, known: Known, precision: float) -> Guess:
     """The guess with the factor that fits best before it, named if it equals something."""
     predicted = guess.predicted.astype(np.result_type(guess.predicted, float))
@@ -65,7 +59,7 @@ def _scaled(guess: Guess, left: np.ndarray, known: Known, precision: float) -> G
     elif named:
         called = named._replace(name=f"sign, {named.name}" if sign else named.name)
     else:
-        called = Named(f"factor {c:.6g}", f"{c:.6g}", 1.5)
+        called = Named(f"factor {c:.6g}", f"{c:.6g}", 0.9)
     own = guess.name == "factor"
     name = called.name if own else f"{guess.name}, {called.name}"
     exactly = f"{'−' if sign and called.exactly != '−1' else ''}{called.exactly}"
@@ -78,10 +72,14 @@ def _scaled(guess: Guess, left: np.ndarray, known: Known, precision: float) -> G
     )
 
 
-def _tested(pair: Pair, around: Surroundings, known: Known) -> list[Tested]:
-    """Every guess about one array that leaves rounding alone, or else those that explain most."""
+def _tested(pair: Pair, around: Surroundings, known: Known, coarser: np.dtype) -> list[Tested]:
+    """Every guess about one array that leaves rounding alone, or else those that explain most.
+
+    coarser: the coarser of the two sides' dtypes, whose rounding is left.
+    """
     before = residual(pair.left, pair.right)
-    precision = _precision(pair.left, pair.right)
+    precision = 500 * float(np.finfo(coarser).eps)
+    rounded = pair.left.astype(coarser)
     whole: list[Tested] = []
     part: list[Tested] = []
     for guess in special(pair, around, known):
@@ -97,7 +95,7 @@ def _tested(pair: Pair, around: Surroundings, known: Known) -> list[Tested]:
                     continue
                 after = residual(pair.left, guess.predicted)
                 tested = Tested(guess.name, guess.detail, guess.cost, pair.name, before, after)
-                if after <= SHARE * before and agree(pair.left, guess.predicted):
+                if after <= SHARE * before and agree(rounded, guess.predicted):
                     whole.append(tested)
                 elif after <= PART * before < np.inf and guess.cost < FAR:
                     part.append(tested)
@@ -190,5 +188,8 @@ def explain(
         numbers = [a.astype(np.result_type(a, np.float64)) for a in (mine, theirs)]
         own = {key: one for key, one in arrays.items() if one is not theirs}
         own[short(name)] = numbers[1]
-        found += _tested(Pair(name, *numbers), around._replace(arrays=own), known)
+        floats = [a.dtype for a in (mine, theirs) if a.dtype.kind == "f"]
+        coarser = min(floats, key=lambda dtype: dtype.itemsize, default=np.dtype(np.float64))
+        pair = Pair(name, numbers[0], numbers[1])
+        found += _tested(pair, around._replace(arrays=own), known, coarser)
     return _shared(lefts, rights) + _gathered(found)
