@@ -23,6 +23,7 @@ def functions(hidden: str) -> dict[str, Callable[..., Any]]:
         "sigmoid": activations.sigmoid,
         "linear": activations.linear,
         "softmax": _softmax,
+        "tanh": np.tanh,
     }
     if hidden in ("relu", "leaky_relu"):
         # At the kink itself the other slope, 1 in place of ReLU's 0 and the reverse.

@@ -17,7 +17,7 @@ from jaxnet.crosscheck.equations.text import Equation, names
 SYMBOLS = {
     "alpha": "α", "learning_rate": "α", "alpha0": "α₀", "l2": "λ", "l1": "λ", "lam": "λ",
     "beta": "β", "beta1": "β₁", "beta2": "β₂", "eps": "ε", "batch_size": "B", "batch": "B",
-    "keep": "keep_prob", "gamma": "γ",
+    "gamma": "γ",
 }  # fmt: skip
 """How the notes write what the code calls otherwise."""
 
@@ -31,8 +31,8 @@ class Change(NamedTuple):
 
 
 def symbol(name: str) -> str:
-    """A name as the notes write it; a layer's number stays."""
-    return SYMBOLS.get(name, name)
+    """A name as the notes write it; a layer's number stays, but for keep_prob's."""
+    return "keep_prob" if re.fullmatch(r"keep\d*", name) else SYMBOLS.get(name, name)
 
 
 def pretty(node: ast.AST) -> str:
@@ -317,6 +317,26 @@ def _scaled(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, as
             )
 
 
+PARTS = {"-1:": "the last only", ":1": "the first only", ":-1": "all but the last",
+         "1:": "all but the first"}  # fmt: skip
+
+
+def _parts_of_examples(
+    tree: ast.expr, values: Mapping[str, Any]
+) -> Iterator[tuple[str, ast.expr, float]]:
+    """Every array of examples cut to the same part of its columns."""
+    arrays = {name: values[name] for name in names(tree) if np.ndim(values.get(name)) == 2}
+    for length in {array.shape[1] for array in arrays.values()} - {1, 2}:
+        inside = {name for name, array in arrays.items() if array.shape[1] == length}
+        for part, which in PARTS.items():
+            source = re.sub(
+                rf"\b({'|'.join(map(re.escape, sorted(inside)))})\b",
+                rf"\1[:, {part}]",
+                ast.unparse(tree),
+            )
+            yield f"missing rows: {which}", ast.parse(source, mode="eval").body, 1.3
+
+
 def changes(
     line: Equation, values: Mapping[str, Any], functions: Mapping[str, Any]
 ) -> Iterator[Change]:
@@ -367,4 +387,5 @@ def _all(
         for name, new, cost in found:
             yield name, _substitute(tree, node, new), cost
     yield "sign", ast.UnaryOp(ast.USub(), tree), 1.0
+    yield from _parts_of_examples(tree, values)
     yield from _scaled(tree, values)

@@ -9,6 +9,7 @@ import numpy as np
 from jaxnet.crosscheck.equations import catalogue
 from jaxnet.crosscheck.equations.text import Equations, Values, equations
 from reference_numpy import (
+    activations,
     averages,
     batch_norm,
     logistic_regression,
@@ -56,7 +57,7 @@ def _masks(masks: Any, keep_prob: Any, hidden: int) -> Values:
 def _forward(a: Values) -> Derivation:
     params, hidden = a["params"], a["hidden"]
     depth = len(params)
-    inputs = {"X": np.asarray(a["X"], float), "m": np.shape(a["X"])[1], "l2": 0.0}
+    inputs = {"X": np.asarray(a["X"], float), "m": np.shape(a["X"])[1]}
     inputs |= _numbered("Wb", params) | _masks(a["masks"], a["keep_prob"], depth - 1)
     given = catalogue.network(
         depth, hidden=hidden, output=a["output"], dropout=a["masks"] is not None, backward=False
@@ -232,9 +233,33 @@ def _loss(line: str, *more: str) -> Callable[[Values], Derivation]:
         inputs |= {"K": inputs["Y"].shape[0]}
         out = (more or (line,))[-1].split("=")[0].strip()
         given = equations(line, *more, functions=catalogue.functions("linear"))
-        return Derivation(lambda loss: {out: np.atleast_2d(loss)}, given, inputs)
+        # One loss for each example: a row here, a vector there.
+        flat = out == "L"
+        return Derivation(
+            lambda loss: {out: np.atleast_2d(loss) if flat else np.asarray(loss)}, given, inputs
+        )
 
     return derive
+
+
+def _of_Z(*lines: str, out: str) -> Callable[[Values], Derivation]:
+    """A function of Z alone, or of Z and its slope."""
+
+    def derive(a: Values) -> Derivation:
+        inputs: Values = {"Z": np.asarray(a["Z"], float)}
+        if "slope" in a:
+            inputs["slope"] = a["slope"]
+        given = equations(*lines, functions=catalogue.functions("linear") | {"where": np.where})
+        return Derivation(lambda result: {out: result}, given, inputs)
+
+    return derive
+
+
+def _cost(a: Values) -> Derivation:
+    losses_ = np.asarray(a["losses"], float)
+    return Derivation(
+        lambda J: {"J": J}, equations("J = sum(L) / m"), {"L": losses_, "m": losses_.size}
+    )
 
 
 def _normalise(a: Values) -> Derivation:
@@ -266,6 +291,16 @@ DERIVATIONS: dict[Callable[..., Any], Callable[[Values], Derivation | None]] = {
     schedules.inverse_sqrt: _decay("inverse_sqrt"),
     schedules.staircase: _decay("staircase"),
     normalization.apply: _normalise,
+    losses.cost: _cost,
+    activations.sigmoid: _of_Z("A = 1 / (1 + exp(-Z))", out="A"),
+    activations.sigmoid_derivative: _of_Z("A = sigmoid(Z)", "dA = A * (1 - A)", out="dA"),
+    activations.tanh: _of_Z("A = (exp(Z) - exp(-Z)) / (exp(Z) + exp(-Z))", out="A"),
+    activations.tanh_derivative: _of_Z("A = tanh(Z)", "dA = 1 - A ** 2", out="dA"),
+    activations.softmax: _of_Z("E = exp(Z - max(Z, 0))", "A = E / sum(E, 0)", out="A"),
+    losses.binary_cross_entropy_from_logits: _loss(
+        "A = sigmoid(Z)", "L = -(Y * log(A) + (1 - Y) * log(1 - A))"
+    ),
+    losses.softmax_cross_entropy_from_logits: _loss("A = softmax(Z, 0)", "L = -sum(Y * log(A), 0)"),
     losses.binary_cross_entropy: _loss("L = -(Y * log(A) + (1 - Y) * log(1 - A))"),
     losses.binary_cross_entropy_from_logits_gradient: _loss("dZ = sigmoid(Z) - Y"),
     losses.softmax_cross_entropy_from_logits_gradient: _loss("dZ = softmax(Z, 0) - Y"),

@@ -21,7 +21,7 @@ from jaxnet.crosscheck.findings import Explanation
 EXPLAINED = 1e5
 """Terms (see `comparison.TERMS`) allowed in float64 between a candidate and a changed equation: the
 order of the operations is the candidate's own, and a trajectory carries its rounding along. 2e-11
-of the scale, far below what a bug does. In coarser dtypes it is compare's default: 1e-4 in float32."""
+of the scale, far below what a bug does. In coarser dtypes compare's default: 1e-4 in float32."""
 
 SHARE = 0.01
 """An explanation leaves at most this share of the difference that it explains."""
@@ -104,7 +104,17 @@ def _changed(
             continue
         after = explained(left, predicted, before)
         if after is not None:
+            if _stretched(np.shape(predicted), np.shape(right)):
+                change = change._replace(name="broadcast")
             yield Found(line, change, before, after)
+
+
+def _stretched(shape: tuple[int, ...], right: tuple[int, ...]) -> bool:
+    """Whether a result has become larger by stretching axes of length 1."""
+    try:
+        return shape != right and np.broadcast_shapes(shape, right) == shape
+    except ValueError:
+        return False
 
 
 def _tries(

@@ -158,7 +158,14 @@ def substitution(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gue
             yield Guess(
                 _other(mine, name), array.T, f"left is {name} transposed", 0.7, scalable=True
             )
-        if array.ndim < 2 or array.dtype.kind == "b":
+        if array.dtype.kind == "b":
+            continue
+        if array.shape == left.shape:
+            for g, (function, slope) in activations.ACTIVATIONS.items():
+                if g != "linear":
+                    yield Guess(f"other function: {g}({name})", function(array), "", 1.0)
+                    yield Guess(f"other function: {g}′({name})", slope(array), "", 1.0)
+        if array.ndim < 2:
             continue
         for axis in range(array.ndim):
             for reduce in (np.sum, np.mean, np.max, np.std, np.var):
@@ -357,7 +364,7 @@ def zeros(pair: Pair, around: Surroundings, known: Known) -> Iterator[Guess]:
     both = (left != 0) & (right != 0)
     differ = (left == 0) != (right == 0)
     for name, array in around.arrays.items():
-        if array.shape == right.shape and np.any(array == 0):
+        if array.shape == right.shape and array is not right and np.any(array == 0):
             at = array == 0
             if np.any(left[at] != right[at]) and not np.all(at):
                 predicted = np.where(at, left, right)

@@ -50,7 +50,8 @@ def surroundings(context: Mapping[str, Any] | None) -> Surroundings:
                 continue
             array = as_array(f"context[{key!r}]", leaf)
             if array.ndim == 0 and array.dtype.kind in "iuf":
-                numbers[name] = float(array)
+                word = (re.findall(r"[A-Za-z_]\w*", name) or [name])[-1]
+                numbers[name if numbers.get(word, array) != array else word] = float(array)
             elif array.ndim and array.dtype.kind in "biufc":
                 arrays[name] = array
     return Surroundings(numbers, arrays)
