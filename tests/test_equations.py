@@ -60,6 +60,8 @@ def calls() -> dict[Any, tuple[tuple, dict]]:
         losses.squared_error: ((Z, one_hot), {}),
         losses.squared_error_gradient: ((Z, one_hot), {}),
     }
+    decay = {"learning_rate": 0.1, "lam": 0.7, "m": 13}
+    every[regularizers.weight_decay_update] = (params, grads), decay
     for name in ("sigmoid", "sigmoid_derivative", "tanh", "tanh_derivative", "softmax"):
         every[getattr(activations, name)] = (Z,), {}
     every[losses.cost] = (rng.uniform(size=7),), {}
@@ -166,6 +168,8 @@ TRAJECTORIES = {
     "other array: vW_prev in place of vb_prev": ("vb_prev", "vW_prev"),
     "t: t_in_epoch in place of t": ("** t", "** t_in_epoch"),
     "other number: β₂ in place of β₁": ("beta1 * vW", "beta2 * vW"),
+    "β₁ and β₂ swapped": None,
+    "factor 1e2 on ε": ("+ eps", "+ 100 * eps"),
     "sign": ("W_prev - ", "W_prev + "),
     "1−β₁ in place of β₁": ("beta1 * vW", "(1 - beta1) * vW"),
 }
@@ -174,11 +178,12 @@ TRAJECTORIES = {
 @pytest.mark.parametrize("name", TRAJECTORIES)
 def test_a_bug_in_an_update_rule_is_named_first(name):
     rule, inputs = optimizer("adam"), adam_inputs()
-    old, new = TRAJECTORIES[name]
+    old, new = TRAJECTORIES[name] or ("", "")
     if name.endswith("t-1"):
         inputs["t"] = tuple(t + 1 for t in inputs["t"])  # 1 − β⁰ would divide by zero
     wrong = equations(*(str(line).replace(old, new) for line in rule.lines))
-    path = iterate(wrong, inputs, STEPS)
+    theirs = inputs if old else inputs | {"beta1": inputs["beta2"], "beta2": inputs["beta1"]}
+    path = iterate(wrong, theirs, STEPS)
     found = follow({"W": path["W"], "b": path["b"]}, rule, inputs, STEPS)
     assert found and found[0].name == name, [str(one) for one in found[:3]]
 

@@ -236,6 +236,11 @@ def _names_changed(
 ) -> Iterator[tuple[str, ast.expr, float]]:
     old = values[node.id]
     for new, other in values.items():
+        if np.ndim(old) == np.ndim(other) == 2 and np.shape(old) == (len(other), 1):
+            for reduce in ("mean", "sum") if np.shape(other)[1] > 1 else ():
+                source = f"{reduce}({new}, 1)"
+                name = f"other array: {source} in place of {node.id}"
+                yield name, ast.parse(source, mode="eval").body, 1.9
         if new == node.id or not _fits(old, other):
             continue
         how = scalar_renamed if np.ndim(old) == 0 else renamed
@@ -246,6 +251,9 @@ def _names_changed(
             for operator, moved in ((ast.Sub(), "t−1"), (ast.Add(), "t+1")):
                 yield f"off by one in t: {moved}", _binary(node, operator, ast.Constant(1)), 1.05
         yield f"square of {symbol(node.id)}", _binary(node, ast.Mult(), node), 1.8
+        for power in (-3, -2, -1, 1, 2, 3):
+            by = ast.Constant(10.0**power)
+            yield f"factor 1e{power} on {symbol(node.id)}", _binary(by, ast.Mult(), node), 1.9
         root = ast.Call(ast.Name("sqrt", ast.Load()), [node], [])
         yield f"root of {symbol(node.id)}", root, 1.8
         if isinstance(old, float) and 0 < old < 1:
@@ -262,29 +270,40 @@ def _names_changed(
 def everywhere(
     lines: Sequence[Equation], values: Mapping[str, Any]
 ) -> Iterator[tuple[Change, list[Equation]]]:
-    """A number taken for another, or t for t ± 1, in all of the lines at once.
+    """A number taken for another wherever it stands: 1 − β for β, t ± 1 for t; two swapped.
 
-    Each with the lines changed; numbers that stand in one line only are left to `changes`.
+    Each with the lines changed; a number that stands once is left to `changes`.
     """
-    users: dict[str, int] = {}
-    for line in lines:
-        for name in names(line.tree):
-            users[name] = users.get(name, 0) + 1
-    numbers = [name for name, one in values.items() if np.ndim(one) == 0 and not callable(one)]
-    for old in numbers:
-        if users.get(old, 0) < 2:
-            continue
+    text = "\n".join(line.source for line in lines)
+    numbers = {name: one for name, one in values.items() if np.ndim(one) == 0 and not callable(one)}
+    used = [name for name in numbers if len(re.findall(rf"\b{name}\b", text)) > 1]
+    for old in used:
         others = [(new, *scalar_renamed(old, new)) for new in numbers if new != old]
         if old in {"t", "epoch"}:
             others += [(f"({old} {by} 1)", f"off by one in t: t{by}1", 0.8) for by in "-+"]
+        if 0 < numbers[old] < 1:
+            one_minus = f"1−{symbol(old)} in place of {symbol(old)}"
+            others.append((f"(1 - {old})", one_minus, 1.2))
         for new, name, cost in others:
-            changed = [
-                line._replace(source=re.sub(rf"\b{old}\b", new, line.source)) for line in lines
-            ]
-            first = next(
-                new for old, new in zip(lines, changed, strict=True) if old.source != new.source
-            )
-            yield Change(name, first.source, cost - 0.05), changed
+            yield from _replaced(lines, {old: new}, name, cost - 0.05)
+    for index, old in enumerate(used):
+        for other in used[index + 1 :]:
+            name = f"{symbol(old)} and {symbol(other)} swapped"
+            yield from _replaced(lines, {old: other, other: old}, name, 1.0)
+
+
+def _replaced(
+    lines: Sequence[Equation], by: Mapping[str, str], name: str, cost: float
+) -> Iterator[tuple[Change, list[Equation]]]:
+    pattern = rf"\b({'|'.join(by)})\b"
+    changed = [
+        line._replace(source=re.sub(pattern, lambda found: by[found[0]], line.source))
+        for line in lines
+    ]
+    for old, new in zip(lines, changed, strict=True):
+        if old.source != new.source:
+            yield Change(name, new.source, cost), changed
+            return
 
 
 def _scaled(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, ast.expr, float]]:
@@ -309,12 +328,40 @@ def _scaled(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, as
                 _substitute(tree, term, _binary(term, ast.Div(), by)),
                 2.0,
             )
+        for name, array in values.items():
+            if np.ndim(array) == 2 and term is not tree:
+                by = ast.Name(name, ast.Load())
+                scaled = _binary(term, ast.Mult(), by)
+                yield f"factor {symbol(name)}", _substitute(tree, term, scaled), 2.2
         for factor, name in ((2, "factor 2"), (0.5, "factor ½")):
             yield (
                 name,
                 _substitute(tree, term, _binary(ast.Constant(factor), ast.Mult(), term)),
                 1.4,
             )
+
+
+def _like_terms(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, ast.expr, float]]:
+    """To a sum one more term for every array of another kind: Σ b² beside Σ W²."""
+    for node in ast.walk(tree):
+        if not _calls(node, "sum"):
+            continue
+        own = [name for name in names(node) if np.ndim(values.get(name)) == 2]
+        if len(own) != 1:
+            continue
+        kinds: dict[str, list[str]] = {}
+        for name, array in values.items():
+            if np.ndim(array) == 2 and parts(name)[0] != parts(own[0])[0]:
+                kinds.setdefault(parts(name)[0], []).append(name)
+        for kind, members in kinds.items():
+            more: ast.expr = node  # type: ignore[assignment]
+            for member in members:
+                source = re.sub(rf"\b{own[0]}\b", member, ast.unparse(node))
+                more = _binary(more, ast.Add(), ast.parse(source, mode="eval").body)
+            biases = kind in {"b", "beta", "gamma"}
+            name = "extra term on biases" if biases else f"extra term {kind}"
+            yield name, _substitute(tree, node, more), 1.3
+        return
 
 
 PARTS = {"-1:": "the last only", ":1": "the first only", ":-1": "all but the last",
@@ -388,4 +435,5 @@ def _all(
             yield name, _substitute(tree, node, new), cost
     yield "sign", ast.UnaryOp(ast.USub(), tree), 1.0
     yield from _parts_of_examples(tree, values)
+    yield from _like_terms(tree, values)
     yield from _scaled(tree, values)

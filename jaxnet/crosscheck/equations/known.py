@@ -205,6 +205,19 @@ def _penalty(kind: str, gradient: bool) -> Callable[[Values], Derivation]:
     return derive
 
 
+def _weight_decay(a: Values) -> Derivation:
+    inputs: Values = {"alpha": a["learning_rate"], "lam": a["lam"], "m": a["m"]}
+    lines = []
+    for letter, decay in (("W", "(1 - alpha * lam / m) * "), ("b", "")):
+        for layer in range(1, len(a["params"]) + 1):
+            name = f"{letter}{layer}"
+            lines.append(f"{name} = {decay}{name}_prev - alpha * d{name}")
+    for kind, prefix, suffix in (("params", "", "_prev"), ("grads", "d", "")):
+        named = _numbered("Wb", a[kind])
+        inputs |= {f"{prefix}{name}{suffix}": array for name, array in named.items()}
+    return Derivation(lambda params: _numbered("Wb", params), equations(*lines), inputs)
+
+
 def _dropped(a: Values) -> Derivation:
     inputs = {"A": np.asarray(a["A"], float), "D": np.asarray(a["mask"], float)}
     return Derivation(
@@ -286,6 +299,7 @@ DERIVATIONS: dict[Callable[..., Any], Callable[[Values], Derivation | None]] = {
     regularizers.l1_cost: _penalty("l1", False),
     regularizers.l1_gradient: _penalty("l1", True),
     regularizers.apply_mask: _dropped,
+    regularizers.weight_decay_update: _weight_decay,
     schedules.inverse_time: _decay("inverse_time"),
     schedules.exponential: _decay("exponential"),
     schedules.inverse_sqrt: _decay("inverse_sqrt"),

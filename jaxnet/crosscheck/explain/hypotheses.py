@@ -268,7 +268,7 @@ FUNCTIONS = {
 
 def function_of(pair: Pair, around: Surroundings, known: Known) -> Iterator[Guess]:
     """left is a function of right, entry by entry: its square, root, size, or clipped."""
-    del around, known
+    del known
     left, right = pair.left, pair.right
     if left.shape != right.shape or right.size < FEW:
         return
@@ -277,6 +277,13 @@ def function_of(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gues
             yield Guess(
                 name, np.asarray(function(right)), f"left is the {name} of right", 0.7, True
             )
+    for name, array in around.arrays.items():
+        if array.shape != right.shape or array.dtype.kind not in "fiu":
+            continue
+        for limit, number in around.numbers.items():
+            if number > 0 and (np.abs(array) > number).any():
+                detail = f"left is {name} between −{limit} and {limit}"
+                yield Guess("clipped by value", np.clip(array, -number, number), detail, 0.5)
     low, high = left.min(), left.max()
     for bound, clipped in ((low, np.maximum(right, low)), (high, np.minimum(right, high))):
         at = left == bound
