@@ -1,6 +1,8 @@
 """Whether a candidate function agrees with a reference, and if not, why."""
 
 import copy
+import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -160,7 +162,8 @@ def _failed(error: Exception, checks: list[str]) -> Diagnosis:
 
 def _reasons(left, right, comparison: Comparison, reference, arguments, context, view, equations,
              inputs) -> list[Explanation]:  # fmt: skip
-    everything = {**_named_arguments(reference, arguments), **(context or {})}
+    named, call = _by_name(reference, arguments)
+    everything = {**_computable(named), **(context or {})}
     if inputs is not None:
         everything = {**everything, **{k: v for k, v in inputs.items() if not callable(v)}}
     from_numbers = explain(left, right, context=everything)
@@ -168,30 +171,46 @@ def _reasons(left, right, comparison: Comparison, reference, arguments, context,
     shapes_fit = not any(leaf.problem.startswith(("shape", "only")) for leaf in comparison.leaves)
 
     def again(changed):
-        return _arrays("reference", _called(reference, copy.deepcopy(changed)), view)
+        return _arrays("reference", call(copy.deepcopy(changed)), view)
 
     from_arguments = (
-        rerun(left, right, again, arguments, surroundings(context).numbers) if shapes_fit else []
+        rerun(left, right, again, named, surroundings(context).numbers) if shapes_fit else []
     )
     differing = sum(leaf.ratio > 1 for leaf in comparison.leaves)
     return _ranked(differing, from_equations, from_numbers, from_arguments)
 
 
-def _named_arguments(reference: Callable, arguments: tuple[tuple, dict]) -> dict[str, Any]:
-    """The arguments by the reference's parameter names, where it has any."""
-    import inspect
-
+def _by_name(
+    reference: Callable[..., Any], arguments: tuple[tuple[Any, ...], dict[str, Any]]
+) -> tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]:
+    """The arguments by the reference's parameter names, and how to call it with such a dict."""
+    args, kwargs = arguments
     try:
-        bound = inspect.signature(reference).bind(*arguments[0], **arguments[1])
-        named = dict(bound.arguments)
-    except (TypeError, ValueError):
-        named = {f"argument {i}": one for i, one in enumerate(arguments[0])} | arguments[1]
+        bound = inspect.signature(reference).bind(*args, **kwargs)
+    except (TypeError, ValueError):  # a builtin without a signature, or *args of its own
+        places = {f"argument {place}": one for place, one in enumerate(args)}
+
+        def by_place(named):
+            given = dict(named)
+            return reference(*(given.pop(place) for place in places), **given)
+
+        return {**places, **kwargs}, by_place
+
+    def by_name(named):
+        again = inspect.BoundArguments(bound.signature, OrderedDict(named))
+        return reference(*again.args, **again.kwargs)
+
+    return dict(bound.arguments), by_name
+
+
+def _computable(named: Mapping[str, Any]) -> dict[str, Any]:
+    """Those arguments that hold numbers; a generator or a function is nothing to compute with."""
     kept = {}
     for name, one in named.items():
         try:
             surroundings({name: one})
         except TypeError:
-            continue  # a generator, a function: nothing to compute with
+            continue
         kept[name] = one
     return kept
 

@@ -346,7 +346,7 @@ def _like_terms(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str
     for node in ast.walk(tree):
         if not _calls(node, "sum"):
             continue
-        own = [name for name in names(node) if np.ndim(values.get(name)) == 2]
+        own = [name for name in names(node) if np.ndim(values.get(name, 0)) == 2]
         if len(own) != 1:
             continue
         kinds: dict[str, list[str]] = {}
@@ -372,7 +372,7 @@ def _parts_of_examples(
     tree: ast.expr, values: Mapping[str, Any]
 ) -> Iterator[tuple[str, ast.expr, float]]:
     """Every array of examples cut to the same part of its columns."""
-    arrays = {name: values[name] for name in names(tree) if np.ndim(values.get(name)) == 2}
+    arrays = {name: values[name] for name in names(tree) if np.ndim(values.get(name, 0)) == 2}
     for length in {array.shape[1] for array in arrays.values()} - {1, 2}:
         inside = {name for name, array in arrays.items() if array.shape[1] == length}
         for part, which in PARTS.items():

@@ -14,6 +14,7 @@ from jaxnet.crosscheck.equations.text import (
     Values,
     iterate,
     names,
+    quiet,
     value,
 )
 from jaxnet.crosscheck.findings import Explanation
@@ -22,6 +23,12 @@ EXPLAINED = 1e5
 """Terms (see `comparison.TERMS`) allowed in float64 between a candidate and a changed equation: the
 order of the operations is the candidate's own, and a trajectory carries its rounding along. 2e-11
 of the scale, far below what a bug does. In coarser dtypes compare's default: 1e-4 in float32."""
+
+NEAR = 1e-2
+"""A relative distance beyond which nothing agrees; cheap to know at once."""
+
+FIRST = 3
+"""Steps of a recurrence after which a change that does not fit is given up."""
 
 SHARE = 0.01
 """An explanation leaves at most this share of the difference that it explains."""
@@ -38,7 +45,7 @@ def residual(left: Any, right: Any) -> float:
         return float("inf")
     wide = np.result_type(left, right, np.float64)
     left, right = left[finite].astype(wide), right[finite].astype(wide)
-    with np.errstate(all="ignore"):  # what a wrong equation makes may be as large as it likes
+    with quiet():
         size = float(np.linalg.norm(right))
         return float(np.linalg.norm(left - right)) / (size or 1.0)
 
@@ -50,7 +57,7 @@ def agree(left: Any, right: Any) -> bool:
     candidate fails explains it.
     """
     left, right = np.asarray(left), np.asarray(right)
-    if not np.isfinite(residual(left, right)):
+    if not residual(left, right) <= NEAR:
         return False
     finite = np.isfinite(left)
     coarse = any(side.dtype.kind == "f" and side.dtype.itemsize < 8 for side in (left, right))
@@ -177,6 +184,7 @@ def _account(found: list[Found]) -> str:
     return account + (f"; likewise {', '.join(others)}" if others else "")
 
 
+@quiet()
 def _run_lines(lines: Sequence[Equation], environment: Mapping[str, Any], out: str) -> Any:
     environment = dict(environment)
     for line in lines:
@@ -204,8 +212,9 @@ def locate(left: Mapping[str, Any], given: Equations, inputs: Values) -> list[Ex
     lines = list(given.lines)
     outs = {line.out for line in lines}
     environment: Values = {**FUNCTIONS, **given.functions, **inputs}
-    for line in lines:  # the reference's values, for names that a change may bring in
-        environment[line.out] = value(line.source, environment)
+    with quiet():
+        for line in lines:  # the reference's values, for names that a change may bring in
+            environment[line.out] = value(line.source, environment)
     values = {name: environment[name] for name in (*inputs, *outs)}
     seen: dict[str, Any] = dict(inputs)
     found: dict[str, list[Found]] = {}
@@ -262,10 +271,12 @@ def follow(
             given.lines, out, inputs.keys() - {f"{line.out}_prev" for line in given.lines}
         )
 
-        def run(tried, out=out):
+        def run(tried, out=out, mine=mine):
             new = {line.out: line for line in tried}
-            whole = tuple(new.get(line.out, line) for line in given.lines)
-            return iterate(given._replace(lines=whole), inputs, steps)[out]
+            whole = given._replace(lines=tuple(new.get(line.out, line) for line in given.lines))
+            start = iterate(whole, inputs, min(FIRST, steps))[out]
+            # Most changes are refuted by the first steps, and need not go on.
+            return iterate(whole, inputs, steps)[out] if agree(mine[:FIRST], start) else start
 
         found[out] = _best(_changed(leading, given, first, run, mine, right[out]))
     return _merged(found)

@@ -5,7 +5,6 @@ single change of an equation, `locate` tries which of them gives what a candidat
 """
 
 import ast
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import CodeType
@@ -95,12 +94,17 @@ def _compiled(source: str) -> CodeType:
 
 
 def value(source: str, environment: Mapping[str, Any]) -> Any:
-    """The value of an expression; floating-point exceptions give inf and NaN without a warning."""
-    with np.errstate(all="ignore"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return eval(_compiled(source), {"__builtins__": {}}, environment)
+    """The value of an expression."""
+    return eval(_compiled(source), {"__builtins__": {}}, environment)
 
 
+# What a wrong equation makes may overflow: that is a value like others, and no reason to warn.
+def quiet() -> np.errstate:
+    """Floating-point exceptions give inf and NaN without a warning."""
+    return np.errstate(all="ignore")
+
+
+@quiet()
 def evaluate(given: Equations, inputs: Mapping[str, Any]) -> Values:
     """All results, in the order of the lines, and the inputs.
 
@@ -113,6 +117,7 @@ def evaluate(given: Equations, inputs: Mapping[str, Any]) -> Values:
     return {name: environment[name] for name in (*inputs, *results)}
 
 
+@quiet()
 def iterate(given: Equations, inputs: Mapping[str, Any], steps: int) -> Values:
     """A recurrence: the results of every step, stacked along a new leading axis.
 
