@@ -21,6 +21,7 @@ def functions(hidden: str) -> dict[str, Callable[..., Any]]:
         "g": g,
         "dg": dg,
         "sigmoid": activations.sigmoid,
+        "dsigmoid": activations.sigmoid_derivative,
         "linear": activations.linear,
         "softmax": _softmax,
         "tanh": np.tanh,

@@ -81,6 +81,10 @@ def _is_one_minus(node: ast.AST) -> bool:
     )
 
 
+def _call(name: str, *arguments: ast.expr) -> ast.expr:
+    return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
+
+
 def _corrects_start(node: ast.AST) -> bool:
     """1 − βᵗ, by which an average that started from zero is divided."""
     return _is_one_minus(node) and isinstance(getattr(node, "right", None), ast.BinOp)
@@ -158,6 +162,7 @@ def _products(node: ast.BinOp) -> Iterator[tuple[str, ast.expr, float]]:
 
 def _powers(node: ast.BinOp) -> Iterator[tuple[str, ast.expr, float]]:
     if isinstance(node.right, ast.Constant):
+        yield f"mean of {pretty(node)} in place of it", _call("mean", node), 1.5
         yield f"moment: {pretty(node.left)} in place of its power", node.left, 0.9
         yield (
             "absolute value in place of the square",
@@ -169,6 +174,7 @@ def _powers(node: ast.BinOp) -> Iterator[tuple[str, ast.expr, float]]:
         later = _binary(node.right, operator, ast.Constant(1))
         yield f"off by one in t: {moved}", _binary(node.left, ast.Pow(), later), 1.0
     yield "power left out", node.left, 1.5
+    yield "product in place of the power", _binary(node.left, ast.Mult(), node.right), 1.5
 
 
 def _called(node: ast.Call, functions: Mapping[str, Any]) -> Iterator[tuple[str, ast.expr, float]]:
@@ -184,6 +190,8 @@ def _called(node: ast.Call, functions: Mapping[str, Any]) -> Iterator[tuple[str,
         yield f"{other_name} in place of {name}", swapped, 1.2
     if len(node.args) == 1:
         yield f"missing {name}", node.args[0], 1.2
+    if name == "sum":
+        yield f"root of {pretty(node)}", _call("sqrt", node), 1.4
     if name == "sqrt" and isinstance(node.args[0], ast.BinOp):
         inside = node.args[0]
         if isinstance(inside.op, ast.Add) and names(inside.right) == {"eps"}:
@@ -231,6 +239,13 @@ def _fits(old: Any, new: Any) -> bool:
     return np.ndim(old) == np.ndim(new) and not callable(new)
 
 
+OF_OPERANDS = {
+    "round": "rounded {}", "abs": "absolute value of {}", "sign": "sign of it: {}",
+    "mean": "mean of {} in place of it", "roll": "permutation: {} shifted by one example",
+    "flip": "permutation: the examples of {} reversed",
+}  # fmt: skip
+
+
 def _names_changed(
     node: ast.Name, within: str, values: Mapping[str, Any]
 ) -> Iterator[tuple[str, ast.expr, float]]:
@@ -262,7 +277,14 @@ def _names_changed(
                 _binary(ast.Constant(1), ast.Sub(), node),
                 1.5,
             )
-    elif np.ndim(old) == 2:
+        return
+    mask = parts(node.id)[0] in {"D", "mask"}
+    for function, name in OF_OPERANDS.items():
+        called = "mask" if mask else name.format(symbol(node.id))
+        yield called, _call(function, node), 1.7
+    if mask:
+        yield "mask", _binary(ast.Constant(1), ast.Sub(), node), 1.5
+    if np.ndim(old) == 2:
         reduced = within in {"sum", "mean", "max", "softmax"}
         yield "axis" if reduced else "transpose", _transposed(node), 1.0
 
@@ -306,7 +328,12 @@ def _replaced(
             return
 
 
-def _scaled(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, ast.expr, float]]:
+SLOPES = {"dg", "dsigmoid"}
+
+
+def _scaled(
+    tree: ast.expr, values: Mapping[str, Any], functions: Mapping[str, Any]
+) -> Iterator[tuple[str, ast.expr, float]]:
     """A term of the outermost sum multiplied or divided by a number that is around."""
     terms, open_ = [], [tree]
     while open_:
@@ -333,6 +360,12 @@ def _scaled(tree: ast.expr, values: Mapping[str, Any]) -> Iterator[tuple[str, as
                 by = ast.Name(name, ast.Load())
                 scaled = _binary(term, ast.Mult(), by)
                 yield f"factor {symbol(name)}", _substitute(tree, term, scaled), 2.2
+        for function in SLOPES & functions.keys() if term is tree else ():
+            for name, array in values.items():
+                if np.ndim(array) == 2:
+                    slope = _call(function, ast.Name(name, ast.Load()))
+                    scaled = _binary(term, ast.Mult(), slope)
+                    yield f"factor {function}({name})", scaled, 1.8
         for factor, name in ((2, "factor 2"), (0.5, "factor ½")):
             yield (
                 name,
@@ -436,4 +469,4 @@ def _all(
     yield "sign", ast.UnaryOp(ast.USub(), tree), 1.0
     yield from _parts_of_examples(tree, values)
     yield from _like_terms(tree, values)
-    yield from _scaled(tree, values)
+    yield from _scaled(tree, values, functions)

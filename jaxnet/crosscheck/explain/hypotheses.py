@@ -23,6 +23,10 @@ FEW = 3
 """Fewest entries for every number that a guess may fit; with fewer, anything would fit."""
 
 
+LARGE = 20_000
+"""Entries beyond which what takes pairs (of arrays, of rows) is left out: it would take minutes."""
+
+
 class Guess(NamedTuple):
     """name, detail: what it would be called. predicted: what the left would be. cost: how
     far-fetched it is; between guesses that all explain, the least wins. scalable: whether a
@@ -92,6 +96,8 @@ def arrangement(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gues
 
 
 def _permuted(left: np.ndarray, right: np.ndarray, axis: int) -> Iterator[Guess]:
+    if left.size * left.shape[axis] > LARGE**2:
+        return
     rows = np.moveaxis(left, axis, 0).reshape(left.shape[axis], -1)
     others = np.moveaxis(right, axis, 0).reshape(right.shape[axis], -1)
     order = [int(np.argmin(np.linalg.norm(others - row, axis=1))) for row in rows]
@@ -153,10 +159,10 @@ def substitution(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gue
     left, right, mine = pair.left, pair.right, short(pair.name)
     for name, array in around.arrays.items():
         if array.shape == left.shape and array is not right:
-            yield Guess(_other(mine, name), array, f"left is {name}", 0.4, scalable=True)
+            yield Guess(other_name(mine, name), array, f"left is {name}", 0.4, scalable=True)
         if array.ndim == 2 and array.T.shape == left.shape and min(array.shape) > 1:
             yield Guess(
-                _other(mine, name), array.T, f"left is {name} transposed", 0.7, scalable=True
+                other_name(mine, name), array.T, f"left is {name} transposed", 0.7, scalable=True
             )
         if array.dtype.kind == "b":
             continue
@@ -176,7 +182,8 @@ def substitution(pair: Pair, around: Surroundings, known: Known) -> Iterator[Gue
                     yield Guess("axis", guess, detail, 0.8, scalable=True)
 
 
-def _other(mine: str, name: str) -> str:
+def other_name(mine: str, name: str) -> str:
+    """What to call an array in place of another, from the two names."""
     if "last" in name:
         return "last instead of best"
     if re.search(r"prev|old|stale|step", name):
@@ -408,7 +415,7 @@ def terms(pair: Pair, around: Surroundings, known: Known) -> Iterator[Guess]:
         if c != 0:
             cost = 0.6 if called == name else 0.9
             yield _term(pair.name, right + c * base, c, called, name, known, cost)
-    if right.size >= 2 * FEW and len(usable) <= 40:
+    if 2 * FEW <= right.size <= LARGE and len(usable) <= 40:
         for index, (first, _, a) in enumerate(usable):
             for second, _, b in usable[index + 1 :]:
                 stacked = np.stack([np.ravel(a), np.ravel(b)], axis=1)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxnet.crosscheck.explain.hypotheses import Guess, Pair, _other
+from jaxnet.crosscheck.explain.hypotheses import LARGE, Guess, Pair, other_name
 from jaxnet.crosscheck.explain.surroundings import Known, Surroundings
 
 MOST = 24
@@ -27,6 +27,8 @@ def expressions(arrays: dict[str, np.ndarray], sizes: set[int]) -> Iterator[Expr
     matrices = {name: a for name, a in arrays.items() if a.ndim == 2 and a.dtype.kind in "fiub"}
     matrices = dict(list(matrices.items())[:MOST])
     for (p, P), (q, Q) in product(matrices.items(), repeat=2):
+        if max(P.size, Q.size) * min(P.size, Q.size) > LARGE**2:
+            continue
         for form, left, right in (("{} @ {}ᵀ", P, Q.T), ("{} @ {}", P, Q), ("{}ᵀ @ {}", P.T, Q)):
             if left.shape[1] == right.shape[0] and left.shape[0] * right.shape[1] in sizes:
                 yield Expression(left @ right, form.format(p, q), (p, q), form)
@@ -78,5 +80,5 @@ def _difference(mine: Expression, theirs: Expression) -> tuple[str, float]:
     if mine.form == theirs.form:
         changed = [(a, b) for a, b in zip(mine.operands, theirs.operands, strict=True) if a != b]
         if len(changed) == 1:
-            return _other(changed[0][1], changed[0][0]), 0.55
+            return other_name(changed[0][1], changed[0][0]), 0.55
     return "another product", 1.3
