@@ -11,8 +11,9 @@ from jaxnet.crosscheck import compare
 from jaxnet.crosscheck.agreement import diagnose
 from jaxnet.crosscheck.equations import equations, evaluate, follow, iterate, locate
 from jaxnet.crosscheck.equations.catalogue import network, optimizer
-from jaxnet.crosscheck.equations.changes import changes, parts
+from jaxnet.crosscheck.equations.changes import changes
 from jaxnet.crosscheck.equations.known import DERIVATIONS, derivation
+from jaxnet.crosscheck.equations.naming import parts
 from jaxnet.crosscheck.equations.text import equation
 from reference_numpy import (
     activations,

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.crosscheck.equations.changes import parts, renamed
 from jaxnet.crosscheck.equations.locate import SHARE, agree, residual
+from jaxnet.crosscheck.equations.naming import parts, renamed
 from jaxnet.crosscheck.explain.surroundings import short, symbol
 from jaxnet.crosscheck.findings import Explanation
 

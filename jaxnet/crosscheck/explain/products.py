@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jaxnet.crosscheck.explain.hypotheses import LARGE, Guess, Pair, other_name
+from jaxnet.crosscheck.explain.guess import LARGE, Guess, Pair, other_name
 from jaxnet.crosscheck.explain.surroundings import Known, Surroundings
 
 MOST = 24

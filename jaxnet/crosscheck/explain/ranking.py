@@ -7,8 +7,8 @@ import numpy as np
 
 from jaxnet.crosscheck.comparison import compare, named_arrays
 from jaxnet.crosscheck.equations.locate import agree, residual
-from jaxnet.crosscheck.explain.hypotheses import HYPOTHESES, Guess, Pair
-from jaxnet.crosscheck.explain.products import products
+from jaxnet.crosscheck.explain.guess import Guess, Pair
+from jaxnet.crosscheck.explain.hypotheses import HYPOTHESES
 from jaxnet.crosscheck.explain.special import special
 from jaxnet.crosscheck.explain.surroundings import (
     Known,
@@ -84,7 +84,7 @@ def _tested(pair: Pair, around: Surroundings, known: Known, coarser: np.dtype) -
     part: list[Tested] = []
     for guess in special(pair, around, known):
         whole.append(Tested(guess.name, guess.detail, guess.cost, pair.name, before, guess.after))
-    for hypothesis in (*HYPOTHESES, products):
+    for hypothesis in HYPOTHESES:
         with np.errstate(all="ignore"):
             for guess in hypothesis(pair, around, known):
                 if np.shape(guess.predicted) != pair.left.shape:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from jaxnet.crosscheck.equations.locate import residual
-from jaxnet.crosscheck.explain.hypotheses import Pair
+from jaxnet.crosscheck.explain.guess import Pair
 from jaxnet.crosscheck.explain.surroundings import Known, Surroundings
 
 LARGEST = 88.0
