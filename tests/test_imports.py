@@ -11,7 +11,7 @@ jaxnet           jax, optax, numpy, jaxtyping; and only from a lower layer of it
   crosscheck     and reference_numpy, scipy, mpmath; inside functions the compared frameworks
   cli            everything
 scripts          jaxnet, reference_numpy, what draws and what an experiment shows; an
-                 experiment never imports another
+                 experiment never imports another (mutants is no section: mutation_score's own)
 """
 
 import ast
@@ -51,6 +51,7 @@ LAYERS = [
     {"populations"},
     {"crosscheck"},
     {"cli"},
+    {"__main__"},
 ]
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names}
 
@@ -115,7 +116,9 @@ def _complaint_of_scripts(parts: list[str], target: list[str]) -> str | None:
         private = target[-1].startswith("_") and target[:2] == parts[:2]
         if section in {"harness", ""} or private or target == parts[:2]:
             return None
-        if parts[1] in {"reproduce", "benchmark"}:
+        if parts[1] in {"reproduce", "benchmark"} or section == "mutants" == parts[1]:
+            return None
+        if parts[1] == "mutation_score" and section == "mutants":
             return None
         return "an experiment imports another, or another section's helper"
     allowed = {"jaxnet", "reference_numpy"} | ARRAYS | FIGURES
@@ -248,6 +251,8 @@ PLANTED = {
         "another",
     ),
     "another section's helper": ("scripts.deep.depth", "from scripts.intro import _x", "another"),
+    "experiment sees a mutant": ("scripts.deep.depth", "import scripts.mutants.x", "another"),
+    "mutant sees an experiment": ("scripts.mutants.x", "import scripts.deep.depth", "another"),
     "experiment sees torch": ("scripts.deep.depth", "import torch", "scripts may import"),
     "cycle": ("jaxnet.types", "from jaxnet import validation", "cycle"),
 }
@@ -277,6 +282,9 @@ FAKE = {
     "scripts.deep._helper": "",
     "scripts.deep.hyperparameters": "import jaxnet, scipy",
     "scripts.intro.applications": "",
+    "scripts.mutants.x": "",
+    "scripts.mutants.y": "from scripts.mutants import x",
+    "scripts.mutation_score": "from scripts.mutants import y",
     "scripts.intro._x": "",
 }
 

@@ -8,6 +8,7 @@ the other side of the root, a power is left out, t is off by one.
 import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,12 +185,34 @@ def changes(
     >>> [(one.name, one.source) for one in found][:2]
     [('factor m', 'sum(dZ, 1)'), ('factor 1/m', 'sum(dZ, 1) / m / m')]
     """
-    seen = {line.source}
-    for name, tree, cost in _all(line.tree, values, functions):
-        source = ast.unparse(tree)
-        if source not in seen:
-            seen.add(source)
-            yield Change(name, source, cost)
+    kinds = tuple(
+        (name, np.shape(one), np.ndim(one) == 0 and isinstance(one, float) and 0 < one < 1)
+        for name, one in values.items()
+        if not callable(one)
+    )
+    yield from _changes(line.source, kinds, tuple(sorted(functions)))
+
+
+@lru_cache(maxsize=10_000)
+def _changes(
+    source: str, kinds: tuple[tuple[str, tuple[int, ...], bool], ...], functions: tuple[str, ...]
+) -> tuple[Change, ...]:
+    """Remembered, since a check asks for those of the same equations for every draw.
+
+    kinds: of every name its shape, and whether it is a fraction: all that a change depends on.
+    """
+    values = {
+        name: (0.5 if fraction else 2.0) if shape == () else np.broadcast_to(0.0, shape)
+        for name, shape, fraction in kinds
+    }
+    seen, found = {source}, []
+    tree = ast.parse(source, mode="eval").body
+    for name, changed, cost in _all(tree, values, dict.fromkeys(functions)):
+        text = ast.unparse(changed)
+        if text not in seen:
+            seen.add(text)
+            found.append(Change(name, text, cost))
+    return tuple(found)
 
 
 def _all(tree: ast.expr, values: Mapping[str, Any], functions: Mapping[str, Any]) -> Made:
