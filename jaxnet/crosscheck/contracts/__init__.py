@@ -31,6 +31,8 @@ CONTRACTS: dict[str, Contract] = {one.name: one for module in MODULES for one in
 def contract(name: str) -> Contract:
     """The contract of an algorithm, by its name or a last component that only one has.
 
+    An update rule is known by its own name too: adam is optimizers.adam_update.
+
     Raises ValueError for an unknown or ambiguous name; the message has the nearest ones.
 
     >>> contract("softmax_derivative").name
@@ -38,7 +40,8 @@ def contract(name: str) -> Contract:
     """
     if name in CONTRACTS:
         return CONTRACTS[name]
-    last = [full for full in CONTRACTS if full.split(".")[-1] == name]
+    ends = (name, f"{name}_update")
+    last = [full for full in CONTRACTS if full.split(".")[-1] in ends]
     if len(last) == 1:
         return CONTRACTS[last[0]]
     if last:

@@ -172,8 +172,15 @@ def together(diagnoses: Mapping[str, Diagnosis]) -> Diagnosis:
         not failed,
         tuple(found),
         tuple(sorted(kept.values(), key=lambda one: -votes[one.name])),
-        tuple(f"{check} ({'; '.join(parts)})" for check, parts in titles.items()),
+        tuple(f"{check} ({_listed(parts)})" for check, parts in titles.items()),
     )
+
+
+def _listed(titles: Sequence[str]) -> str:
+    """The first of many, and how many there are: a check is said once, not once for each draw."""
+    shown = "; ".join(titles[:SHOWN])
+    more = len(titles) - SHOWN
+    return f"{shown}; and {more} more" if more > 0 else shown
 
 
 def titled(title: str, part: Part) -> Part:
