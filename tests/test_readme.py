@@ -1,5 +1,6 @@
 """The README is true: its snippets print what it says, and its table names what exists."""
 
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
@@ -44,9 +45,21 @@ def test_the_snippets_print_what_the_readme_says(capsys):
     # be judged otherwise there. All are in per cent.
     assert printed == pytest.approx(promised, abs=1.5)
 
-    with jax.numpy_rank_promotion("allow"):
-        exec(SNIPPETS[1], scope)
-    assert capsys.readouterr().out.splitlines() == ANSWERS[1].splitlines()
+    assert len(SNIPPETS) == len(ANSWERS)
+    for snippet, answer in zip(SNIPPETS[1:], ANSWERS[1:], strict=True):
+        with jax.numpy_rank_promotion("allow"):
+            exec(snippet, scope)
+        assert capsys.readouterr().out.splitlines() == answer.splitlines()
+
+
+def test_the_contracts_in_the_readme_exist_with_those_signatures():
+    """Each row's function has the parameters that `jaxnet crosscheck --against` will call."""
+    rows = re.findall(r"\| `([a-z_]+)\.([a-z_]+)`(?:, `\.[a-z]+`)? \| `f\((.*?)\) ->", README)
+    assert len(rows) >= 8
+    for module, name, parameters in rows:
+        function = getattr(import_module(f"reference_numpy.{module}"), name)
+        shown = [one.split("=")[0].strip() for one in parameters.split(",") if one.strip() != "*"]
+        assert shown == list(inspect.signature(function).parameters), f"{module}.{name}"
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
@@ -77,7 +90,8 @@ def test_every_experiment_and_every_reference_is_in_the_table():
     assert files == modules
 
 
-def test_the_two_commands_stand_alone_on_their_lines():
+def test_the_commands_stand_alone_on_their_lines():
     lines = README.splitlines()
     assert "pip install -e '.[figures]' && python -m scripts.reproduce" in lines
     assert "pip install -e '.[test]' && pytest" in lines
+    assert "pip install torch==2.13.0 && pip install -e '.[compare]'" in lines

@@ -46,7 +46,7 @@ def contract(name: str) -> Contract:
         return CONTRACTS[last[0]]
     if last:
         raise ValueError(f"algorithm: {name!r} may be {' or '.join(last)}; say which")
-    ends = {full.split(".")[-1]: full for full in CONTRACTS}
+    ends = {full.split(".")[-1].removesuffix("_update"): full for full in CONTRACTS}
     near = difflib.get_close_matches(name, [*CONTRACTS, *ends], n=4, cutoff=0.6)
     nearest = list(dict.fromkeys(ends.get(one, one) for one in near))
     said = f"; nearest: {', '.join(nearest)}" if nearest else ""
