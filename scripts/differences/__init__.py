@@ -1,0 +1,1 @@
+"""The table of differences between frameworks, and what each costs on a digits run."""
