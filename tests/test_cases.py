@@ -35,6 +35,8 @@ LOOSE = 1 / 500
 EXACT = {
     "activations/relu",
     "activations/linear",
+    "activations/relu_at_kink",
+    "clipping/value",
     "data/flip",
     "search/integers",
     "search/refine",

@@ -6,7 +6,7 @@ import numpy as np
 
 from jaxnet import activations
 from jaxnet.crosscheck import bounds, layout, oracle
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from reference_numpy import activations as reference
 
 
@@ -17,7 +17,15 @@ def _draw(rng: np.random.Generator) -> Args:
     return {"Z": Z * rng.choice([-1, 1], (n, m)), "slope": float(rng.uniform(0.005, 0.3))}
 
 
-def _row(name: str) -> Case:
+def _draw_at_kink(rng: np.random.Generator) -> Args:
+    """Zeros of both signs and numbers just beside them, where a derivative is a convention."""
+    args = _draw(rng)
+    beside = np.array([0.0, -0.0, 1e-30, -1e-30])
+    columns = np.tile(beside, (len(args["Z"]), 1))
+    return {**args, "Z": np.hstack([columns, args["Z"]])}
+
+
+def _row(name: str, *, at_kink: bool = False) -> Case:
     leaky = name == "leaky_relu"
 
     def options(args: Args) -> dict[str, float]:
@@ -28,10 +36,10 @@ def _row(name: str) -> Case:
     def run_reference(args: Args) -> Results:
         return {"A": g(args["Z"], **options(args)), "dZ": g_prime(args["Z"], **options(args))}
 
-    def run_jaxnet(args: Args) -> Results:
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
         z = layout.rows(args["Z"])
 
-        @jax.jit
+        @transform
         def everything(z):
             a, pull_back = jax.vjp(lambda z: activations.ACTIVATIONS[name](z, **options(args)), z)
             return a, *pull_back(jnp.ones_like(a))
@@ -52,15 +60,16 @@ def _row(name: str) -> Case:
         }
 
     return Case(
-        name=f"activations/{name}",
-        quantity=f"{name} and its derivative",
-        draw=_draw,
+        name=f"activations/{name}" + "_at_kink" * at_kink,
+        quantity=f"{name} and its derivative" + " at 0 and beside it" * at_kink,
+        draw=_draw_at_kink if at_kink else _draw,
         reference=run_reference,
         jaxnet=run_jaxnet,
         errors=errors,
-        oracle=run_oracle,
-        cost=lambda args: np.sum(g(args["Z"], **options(args))),
-        wrt=("Z",),
+        oracle=None if at_kink else run_oracle,
+        # A difference across a kink is no derivative.
+        cost=None if at_kink else lambda args: np.sum(g(args["Z"], **options(args))),
+        wrt=() if at_kink else ("Z",),
         analytic=name in ("sigmoid", "tanh", "linear"),
     )
 
@@ -81,8 +90,8 @@ def _softmax_reference(args: Args) -> Results:
     }
 
 
-def _softmax_jaxnet(args: Args) -> Results:
-    @jax.jit
+def _softmax_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+    @transform
     def everything(z, weights):
         a, pull_back = jax.vjp(activations.softmax, z)
         return a, *pull_back(weights)
@@ -113,4 +122,8 @@ SOFTMAX = Case(
     analytic=True,
 )
 
-CASES = (*(_row(name) for name in reference.ACTIVATIONS), SOFTMAX)
+CASES = (
+    *(_row(name) for name in reference.ACTIVATIONS),
+    SOFTMAX,
+    *(_row(name, at_kink=True) for name in ("relu", "leaky_relu")),
+)

@@ -1,22 +1,19 @@
 """Rows for batch norm: training, its backward pass, evaluation, running statistics, a network."""
 
-from typing import Any
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet import layers, losses, models
+from jaxnet import layers
 from jaxnet.crosscheck import bounds, layout, oracle
 from jaxnet.crosscheck.bounds import Bounded
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
-from jaxnet.crosscheck.cases.losses import draw_targets
-from reference_numpy import activations
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from reference_numpy import batch_norm as reference
-from reference_numpy import losses as reference_losses
 
 
-def _draw_units(rng: np.random.Generator, n: int) -> Args:
+def draw_units(rng: np.random.Generator, n: int) -> Args:
     return {
         "gamma": rng.uniform(0.5, 2, (n, 1)),
         "beta": rng.normal(size=(n, 1)),
@@ -27,23 +24,26 @@ def _draw_units(rng: np.random.Generator, n: int) -> Args:
 def _draw(rng: np.random.Generator) -> Args:
     n, m = sizes(rng, 2, low=3)
     Z = rng.normal(size=(n, 1)) * 3 + rng.uniform(0.2, 2, (n, 1)) * rng.normal(size=(n, m))
-    return {**_draw_units(rng, n), "Z": Z, "weights": rng.normal(size=(n, m))}
+    return {**draw_units(rng, n), "Z": Z, "weights": rng.normal(size=(n, m))}
 
 
-def _parameters(args: Args) -> layers.BatchNormParams:
+def parameters(args: Args) -> layers.BatchNormParams:
     return layers.BatchNormParams(layout.vector(args["gamma"]), layout.vector(args["beta"]))
 
 
-def _forward(Z: Bounded, args: Args) -> tuple[Bounded, Bounded, Bounded, Bounded, Bounded]:
-    """Output, mean, variance, centred Z and √(σ²+ε): two passes over m examples."""
+def forward_errors(
+    Z: Bounded, args: Args, var: Bounded | None = None
+) -> tuple[Bounded, Bounded, Bounded, Bounded, Bounded]:
+    """Output, mean, variance, centred Z and √(σ²+ε): two passes over m examples unless var came
+    from elsewhere."""
     mu = bounds.mean(Z, axis=1)
     centred = Z - mu
-    var = bounds.mean(centred * centred, axis=1)
+    var = bounds.mean(centred * centred, axis=1) if var is None else var
     deviation = bounds.root(var + args["eps"])
     return args["gamma"] * (centred / deviation) + args["beta"], mu, var, centred, deviation
 
 
-def _backward(
+def backward_errors(
     dout: Bounded, centred: Bounded, deviation: Bounded, args: Args
 ) -> tuple[Bounded, Bounded, Bounded]:
     """dZ, dγ, dβ as autodiff takes them: through the centred values, the variance, then the mean.
@@ -72,10 +72,10 @@ def _training_reference(args: Args) -> Results:
     }
 
 
-def _training_jaxnet(args: Args) -> Results:
+def _training_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
     weights = layout.rows(args["weights"])
 
-    @jax.jit
+    @transform
     def everything(parameters, z):
         out, pull_back, statistics = jax.vjp(
             lambda parameters, z: layers.batch_norm(parameters, z, eps=args["eps"]),
@@ -85,7 +85,7 @@ def _training_jaxnet(args: Args) -> Results:
         )
         return out, statistics, pull_back(weights)
 
-    out, statistics, (dparameters, dz) = everything(_parameters(args), layout.rows(args["Z"]))
+    out, statistics, (dparameters, dz) = everything(parameters(args), layout.rows(args["Z"]))
     return {
         "out": layout.columns(out),
         "mu": layout.column(statistics.mean),
@@ -96,9 +96,10 @@ def _training_jaxnet(args: Args) -> Results:
     }
 
 
-def _training_errors(args: Args) -> Results:
-    out, mu, var, centred, deviation = _forward(bounds.bounded(args["Z"]), args)
-    dZ, dgamma, dbeta = _backward(bounds.bounded(args["weights"]), centred, deviation, args)
+def training_errors(args: Args, var: Bounded | None = None) -> Results:
+    """Errors of batch norm and its gradient; var: the variance, where it was not centred first."""
+    out, mu, var, centred, deviation = forward_errors(bounds.bounded(args["Z"]), args, var)
+    dZ, dgamma, dbeta = backward_errors(bounds.bounded(args["weights"]), centred, deviation, args)
     return {"out": out, "mu": mu, "var": var, "dZ": dZ, "dgamma": dgamma, "dbeta": dbeta}
 
 
@@ -108,7 +109,7 @@ TRAINING = Case(
     draw=_draw,
     reference=_training_reference,
     jaxnet=_training_jaxnet,
-    errors=_training_errors,
+    errors=training_errors,
     oracle=lambda args: oracle.batch_norm(
         args["Z"], args["gamma"], args["beta"], args["eps"], args["weights"]
     ),
@@ -126,11 +127,10 @@ def _evaluation_draw(rng: np.random.Generator) -> Args:
     return {**args, "mean": rng.normal(size=(n, 1)), "var": rng.uniform(0.1, 2, (n, 1))}
 
 
-def _evaluation_jaxnet(args: Args) -> Results:
+def _evaluation_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
     running = layers.BatchNormState(layout.vector(args["mean"]), layout.vector(args["var"]))
-    out = jax.jit(layers.batch_norm_evaluate)(
-        _parameters(args), running, layout.rows(args["Z"]), eps=args["eps"]
-    )
+    evaluate = transform(partial(layers.batch_norm_evaluate, eps=args["eps"]))
+    out = evaluate(parameters(args), running, layout.rows(args["Z"]))
     return {"out": layout.columns(out)}
 
 
@@ -173,12 +173,12 @@ def _running_reference(args: Args) -> Results:
     return {"mean": mean, "var": var}
 
 
-def _running_jaxnet(args: Args) -> Results:
-    update = jax.jit(layers.update_running)
+def _running_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+    update = transform(partial(layers.update_running, decay=args["decay"]))
     running = layers.BatchNormState(layout.vector(args["mean"]), layout.vector(args["var"]))
     for mean, var in zip(args["batch_mean"], args["batch_var"], strict=True):
         batch = layers.BatchNormState(layout.vector(mean), layout.vector(var))
-        running = update(running, batch, decay=args["decay"])
+        running = update(running, batch)
     return {"mean": layout.column(running.mean), "var": layout.column(running.var)}
 
 
@@ -202,123 +202,65 @@ RUNNING = Case(
 )
 
 
-# A network of two layers, tanh(batch norm(W1 X + b1)) into a linear output. The gradient by b1 is
-# 0, since the mean takes every shift away; the rounding around 0 says nothing and is left out.
-
-
-def _network_draw(rng: np.random.Generator) -> Args:
-    m, n_in, n, n_out = sizes(rng, 4, low=3)
+def _batches_draw(rng: np.random.Generator) -> Args:
+    args = _draw(rng)
+    n, m = args["Z"].shape
+    steps = 5
+    offset = 3 * rng.normal(size=(steps, n, 1))
     return {
-        **_draw_units(rng, n),
-        "eps": 1e-5,  # forward_pass has no other
-        "X": rng.normal(size=(n_in, m)),
-        "Y": draw_targets(rng, "linear", n_out, m),
-        "W1": rng.normal(size=(n, n_in)),
-        "b1": rng.normal(size=(n, 1)),
-        "W2": rng.normal(size=(n_out, n)),
-        "b2": rng.normal(size=(n_out, 1)),
+        "Z": offset + rng.uniform(0.5, 2, (steps, n, 1)) * rng.normal(size=(steps, n, m)),
+        "mean": rng.normal(size=(n, 1)),
+        "var": rng.uniform(0.1, 2, (n, 1)),
+        "decay": float(rng.uniform(0.8, 0.99)),
     }
 
 
-def _network_forward(args: Args) -> tuple[Any, ...]:
-    out, cache = reference.forward(
-        args["W1"] @ args["X"] + args["b1"], args["gamma"], args["beta"], args["eps"]
-    )
-    A = activations.tanh(out)
-    return args["W2"] @ A + args["b2"], A, out, cache
+def _batches_reference(args: Args) -> Results:
+    mean, var = args["mean"], args["var"]
+    ones, zeros = np.ones_like(mean), np.zeros_like(mean)
+    for Z in args["Z"]:
+        _, cache = reference.forward(Z, ones, zeros)
+        mean, var = reference.update_running(mean, var, cache.mu, cache.var, args["decay"])
+    return {"mean": mean, "var": var}
 
 
-def _network_cost(args: Args) -> Any:
-    return reference_losses.cost(
-        reference_losses.squared_error(_network_forward(args)[0], args["Y"])
-    )
+def _batches_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+    running = layers.BatchNormState(layout.vector(args["mean"]), layout.vector(args["var"]))
+
+    def one(running, z):
+        parameters = layers.BatchNormParams(jnp.ones_like(z[0]), jnp.zeros_like(z[0]))
+        _, batch = layers.batch_norm(parameters, z)
+        return layers.update_running(running, batch, decay=args["decay"]), None
+
+    @transform
+    def everything(running, batches):
+        return jax.lax.scan(one, running, batches)[0]
+
+    running = everything(running, layout.to_jax(args["Z"].transpose(0, 2, 1)))
+    return {"mean": layout.column(running.mean), "var": layout.column(running.var)}
 
 
-def _network_reference(args: Args) -> Results:
-    Z2, A, out, cache = _network_forward(args)
-    m = Z2.shape[1]
-    dZ2 = reference_losses.squared_error_gradient(Z2, args["Y"]) / m
-    dout = args["W2"].T @ dZ2 * activations.tanh_derivative(out)
-    dZ1, dgamma, dbeta = reference.backward(dout, cache)
-    return {
-        "Z2": Z2,
-        "J": _network_cost(args),
-        "mean": 0.01 * cache.mu,
-        "var": 0.99 + 0.01 * cache.var,
-        "dW1": dZ1 @ args["X"].T,
-        "dgamma": dgamma,
-        "dbeta": dbeta,
-        "dW2": dZ2 @ A.T,
-        "db2": dZ2.sum(axis=1, keepdims=True),
-    }
+def running_after(args: Args, scale: float = 1.0) -> dict[str, Bounded]:
+    """Running statistics after every batch, with `scale` times each batch's biased variance."""
+    decay = args["decay"]
+    new = 1 - bounds.bounded(decay)
+    mean, var = bounds.bounded(args["mean"]), bounds.bounded(args["var"])
+    for Z in args["Z"]:
+        mu = bounds.mean(bounds.bounded(Z), axis=1)
+        centred = bounds.bounded(Z) - mu
+        batch = bounds.mean(centred * centred, axis=1) * bounds.rounded(scale)
+        mean, var = decay * mean + new * mu, decay * var + new * batch
+    return {"mean": mean, "var": var}
 
 
-def _network_jaxnet(args: Args) -> Results:
-    first, second = layout.layers([(args["W1"], args["b1"]), (args["W2"], args["b2"])])
-    n = len(first.b)
-    start = (layers.BatchNormState(jnp.zeros(n), jnp.ones(n)),)
-    x, y = layout.rows(args["X"]), layout.rows(args["Y"])
-
-    @jax.jit
-    def everything(params):
-        def cost(params):
-            forward = models.forward_pass(params, start, x, activation="tanh", train=True)
-            return losses.cost(losses.squared_error(forward.zs[-1], y)), forward
-
-        return jax.value_and_grad(cost, has_aux=True)(params)
-
-    params = (first._replace(norm=_parameters(args)), second)
-    (total, forward), grads = everything(params)
-    dnorm = grads[0].norm
-    (dW1, _), (dW2, db2) = layout.pairs([grads[0]._replace(norm=None), grads[1]])
-    return {
-        "Z2": layout.columns(forward.zs[-1]),
-        "J": np.asarray(total),
-        "mean": layout.column(forward.state[0].mean),
-        "var": layout.column(forward.state[0].var),
-        "dW1": dW1,
-        "dgamma": layout.column(dnorm.gamma),
-        "dbeta": layout.column(dnorm.beta),
-        "dW2": dW2,
-        "db2": db2,
-    }
-
-
-def _network_errors(args: Args) -> Results:
-    # Here ε and the running decay are numbers of jaxnet's own, which the dtype rounds: one unit.
-    args = {**args, "eps": bounds.rounded(args["eps"])}
-    X, Y = bounds.bounded(args["X"]), args["Y"]
-    m = Y.shape[1]
-    out, mu, var, centred, deviation = _forward(bounds.dense(args["W1"], X, args["b1"]), args)
-    A = bounds.activation("tanh", out)
-    Z2 = bounds.dense(args["W2"], A, args["b2"])
-    dZ2 = (Z2 - Y) / m
-    dout = (bounds.bounded(args["W2"]).T @ dZ2) * bounds.derivative("tanh", out)
-    dZ1, dgamma, dbeta = _backward(dout, centred, deviation, args)
-    share = bounds.rounded(0.01, 2)
-    return {
-        "Z2": Z2,
-        "J": bounds.mean(bounds.loss("linear", Z2, Y), axis=1)[0, 0],
-        "mean": share * mu,
-        "var": bounds.rounded(0.99) + share * var,
-        "dW1": dZ1 @ X.T,
-        "dgamma": dgamma,
-        "dbeta": dbeta,
-        "dW2": dZ2 @ A.T,
-        "db2": bounds.total(dZ2, axis=1),
-    }
-
-
-NETWORK = Case(
-    name="batch_norm/network",
-    quantity="a network with batch norm: output, cost, running statistics and gradients",
-    draw=_network_draw,
-    reference=_network_reference,
-    jaxnet=_network_jaxnet,
-    errors=_network_errors,
-    cost=_network_cost,
-    wrt=("W1", "gamma", "beta", "W2", "b2"),
-    analytic=True,
+BATCHES = Case(
+    name="batch_norm/running_over_batches",
+    quantity="running mean and variance after five batches, from the batches themselves",
+    draw=_batches_draw,
+    reference=_batches_reference,
+    jaxnet=_batches_jaxnet,
+    errors=running_after,
 )
 
-CASES = (TRAINING, EVALUATION, RUNNING, NETWORK)
+
+CASES = (TRAINING, EVALUATION, RUNNING, BATCHES)

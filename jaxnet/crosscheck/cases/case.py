@@ -17,6 +17,19 @@ Args = dict[str, Any]
 Results = Mapping[str, Any]
 """Named arrays in the reference's layout."""
 
+Transform = Callable[[Callable], Callable]
+"""How a traced function is run: jax.jit, or what runs it plainly or mapped over a batch."""
+
+
+class Absolute(NamedTuple):
+    """A bound that comes from sampling, not from rounding: the same in every dtype.
+
+    value: what it is the bound of.
+    """
+
+    bound: Any
+    value: Any
+
 
 class Case(NamedTuple):
     """One algorithm, on both sides. All functions take the same arguments.
@@ -24,25 +37,30 @@ class Case(NamedTuple):
     name: unique. quantity: what is compared, in words.
     draw: random generator ↦ arguments, of random and pairwise different sizes.
     reference, jaxnet: arguments ↦ named arrays, in the reference's layout. jaxnet computes in the
-        dtype that JAX has for reals at the time.
+        dtype that JAX has for reals at the time; where it is traced it takes how its function of
+        arrays is to be run, `transform`, by default jax.jit.
     errors: arguments ↦ for every name, how far a computed array may be from the exact one, in
-        rounding units u (`bounds`): a Bounded, an array or a number; 0 for what must be equal.
+        rounding units u (`bounds`): a Bounded, an array or a number; 0 for what must be equal; or
+        an Absolute bound.
     oracle: arguments ↦ some of the named arrays in high precision, where the formula is there.
     cost: arguments ↦ the number whose gradient is computed, by the reference's functions; wrt: the
         names of the arguments it is the gradient by, each of which has its result "d" + name.
     analytic: the cost may be differentiated by the complex step.
+    traced: whether jaxnet's side is a function of arrays, which jit and vmap apply to; what is
+        decided on the host is not.
     """
 
     name: str
     quantity: str
     draw: Callable[[np.random.Generator], Args]
     reference: Callable[[Args], Results]
-    jaxnet: Callable[[Args], Results]
+    jaxnet: Callable[..., Results]
     errors: Callable[[Args], Results]
     oracle: Callable[[Args], Results] | None = None
     cost: Callable[[Args], Any] | None = None
     wrt: tuple[str, ...] = ()
     analytic: bool = False
+    traced: bool = True
 
 
 def sizes(rng: np.random.Generator, count: int, *, low: int = 2, high: int = 9) -> list[int]:
@@ -67,16 +85,24 @@ def draw(case: Case, rng: np.random.Generator, dtype: Any) -> Args:
 
 def bound(case: Case, args: Args, *dtypes: Any) -> dict[str, np.ndarray]:
     """The bound of every named array, for comparing results computed in these dtypes."""
-    return {
-        name: np.asarray(tolerance(e.error if isinstance(e, Bounded) else e, *dtypes))
-        for name, e in case.errors(args).items()
-    }
+    return bounds_of(case.errors(args), *dtypes)
 
 
-def jaxnet_results(case: Case, args: Args) -> Results:
+def bounds_of(errors: Results, *dtypes: Any) -> dict[str, np.ndarray]:
+    """Bounds from errors as `Case.errors` gives them."""
+
+    def one(error: Any) -> np.ndarray:
+        if isinstance(error, Absolute):
+            return np.asarray(error.bound)
+        return np.asarray(tolerance(error.error if isinstance(error, Bounded) else error, *dtypes))
+
+    return {name: one(error) for name, error in errors.items()}
+
+
+def jaxnet_results(case: Case, args: Args, transform: Transform = jax.jit) -> Results:
     """What jaxnet computes, with full-precision products also on accelerators."""
     with jax.default_matmul_precision("highest"):
-        return case.jaxnet(args)
+        return case.jaxnet(args, transform) if case.traced else case.jaxnet(args)
 
 
 def compare_twins(case: Case, args: Args) -> Comparison:

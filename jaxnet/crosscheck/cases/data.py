@@ -1,5 +1,6 @@
 """Rows for what is done to data: normalization and augmentation."""
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -7,7 +8,7 @@ import numpy as np
 
 from jaxnet.crosscheck import bounds, layout
 from jaxnet.crosscheck.bounds import FUNCTION, Bounded
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from jaxnet.data import augmentation, normalization
 from reference_numpy import augmentation as reference
 from reference_numpy import normalization as reference_normalization
@@ -31,8 +32,8 @@ def _normalization_reference(args: Args) -> Results:
     }
 
 
-def _normalization_jaxnet(args: Args) -> Results:
-    @jax.jit
+def _normalization_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+    @transform
     def everything(x, x_test):
         fitted = normalization.fit(x)
         return fitted, normalization.apply(fitted, x), normalization.apply(fitted, x_test)
@@ -125,11 +126,9 @@ def _image_row(name: str, argument: str, coordinates: Any) -> Case:
         # One error for all channels of a pixel.
         return {"image": np.broadcast_to(error.T, args["image"].T.shape).T}
 
-    def run_jaxnet(args: Args) -> Results:
-        value = args[argument]
-        value = value if isinstance(value, float) else layout.to_jax(value)
-        run = jax.jit(getattr(augmentation, name))
-        return {"image": np.asarray(run(layout.to_jax(args["image"]), value))}
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+        run = transform(getattr(augmentation, name))
+        return {"image": np.asarray(run(*map(layout.to_jax, (args["image"], args[argument]))))}
 
     return Case(
         name=f"data/{name}",
@@ -141,16 +140,20 @@ def _image_row(name: str, argument: str, coordinates: Any) -> Case:
     )
 
 
-def _flip(module: Any, image: Any) -> Results:
-    return {f"axis{axis}": np.asarray(module.flip(image, axis)) for axis in (0, 1)}
+def _flip(flip: Any, image: Any, transform: Any) -> Results:
+    return {
+        f"axis{axis}": np.asarray(transform(partial(flip, axis=axis))(image)) for axis in (0, 1)
+    }
 
 
 FLIP = Case(
     name="data/flip",
     quantity="an image upside down, and left to right",
     draw=_draw_image,
-    reference=lambda args: _flip(reference, args["image"]),
-    jaxnet=lambda args: _flip(augmentation, layout.to_jax(args["image"])),
+    reference=lambda args: _flip(reference.flip, args["image"], lambda flip: flip),
+    jaxnet=lambda args, transform=jax.jit: _flip(
+        augmentation.flip, layout.to_jax(args["image"]), transform
+    ),
     errors=lambda args: {"axis0": 0, "axis1": 0},
 )
 
@@ -184,9 +187,9 @@ SMOOTH = Case(
     quantity="a field smoothed by a Gaussian",
     draw=_smooth_draw,
     reference=lambda args: {"field": reference.gaussian_smooth(args["field"], args["sigma"])},
-    jaxnet=lambda args: {
+    jaxnet=lambda args, transform=jax.jit: {
         "field": np.asarray(
-            jax.jit(lambda field: augmentation.gaussian_smooth(field, args["sigma"]))(
+            transform(partial(augmentation.gaussian_smooth, sigma=args["sigma"]))(
                 layout.to_jax(args["field"])
             )
         )

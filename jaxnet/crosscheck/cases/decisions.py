@@ -8,7 +8,7 @@ import numpy as np
 from jaxnet import diagnostics
 from jaxnet.crosscheck import layout
 from jaxnet.crosscheck.bounds import FUNCTION
-from jaxnet.crosscheck.cases.case import Args, Case, Results
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform
 from jaxnet.populations import samplers
 from jaxnet.training.early_stopping import early_stopping
 from reference_numpy import diagnostics as reference_diagnostics
@@ -64,9 +64,9 @@ def _map_row(kind: str) -> Case:
         quantity=f"{kind} hyperparameters from the same uniform numbers",
         draw=draw,
         reference=run_reference,
-        jaxnet=lambda args: {
+        jaxnet=lambda args, transform=jax.jit: {
             "v": np.asarray(
-                jax.jit(lambda u: samplers.from_uniform(u, kind, args["low"], args["high"]))(
+                transform(lambda u: samplers.from_uniform(u, kind, args["low"], args["high"]))(
                     layout.to_jax(args["u"])
                 )
             )
@@ -113,6 +113,7 @@ GRID = Case(
         for name, values in samplers.grid(_space(args), args["points_per_axis"]).items()
     },
     errors=_grid_errors,
+    traced=False,
 )
 
 
@@ -142,6 +143,7 @@ REFINE = Case(
     reference=lambda args: _refine(reference, args),
     jaxnet=lambda args: _refine(samplers, args),
     errors=_refine_errors,
+    traced=False,
 )
 
 
@@ -163,11 +165,11 @@ def _stopping_reference(args: Args) -> Results:
     return dict(zip(("best_epoch", "stop_epoch"), np.array(epochs).T, strict=True))
 
 
-def _stopping_jaxnet(args: Args) -> Results:
+def _stopping_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
     def one(curve):
         return early_stopping(curve, patience=args["patience"], min_delta=args["min_delta"])
 
-    return jax.jit(jax.vmap(one))(layout.to_jax(args["dev_costs"]))._asdict()
+    return transform(jax.vmap(one))(layout.to_jax(args["dev_costs"]))._asdict()
 
 
 STOPPING = Case(
@@ -201,6 +203,7 @@ DIAGNOSIS = Case(
     reference=lambda args: _diagnosis(reference_diagnostics, args),
     jaxnet=lambda args: _diagnosis(diagnostics, args),
     errors=lambda args: {"verdict": 0},
+    traced=False,
 )
 
 CASES = (*map(_map_row, RANGES), GRID, REFINE, STOPPING, DIAGNOSIS)

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxnet import losses
 from jaxnet.crosscheck import bounds, layout, oracle
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from reference_numpy import activations
 from reference_numpy import losses as reference
 
@@ -63,11 +63,11 @@ def _row(name: str, output: str, units: int | None, *, soft: bool = False) -> Ca
             "dZ": loss_gradient(args["Z"], args["Y"]),
         }
 
-    def run_jaxnet(args: Args) -> Results:
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
         function, lay_out, lay_out_targets = jaxnet_loss(output, len(args["Z"]))
         z, y = lay_out(args["Z"]), lay_out_targets(args["Y"])
 
-        @jax.jit
+        @transform
         def everything(z):
             per_example, pull_back = jax.vjp(lambda z: function(z, y), z)
             return per_example, losses.cost(per_example), *pull_back(jnp.ones_like(per_example))
@@ -116,8 +116,8 @@ def _probabilities_row(name: str, output: str) -> Case:
         args = from_logits.draw(rng)
         return {**args, "Z": np.clip(args["Z"], -4.0, 4.0)}
 
-    def run_jaxnet(args: Args) -> Results:
-        return {"L": from_logits.jaxnet(args)["L"]}
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+        return {"L": from_logits.jaxnet(args, transform)["L"]}
 
     def errors(args: Args) -> Results:
         # The probability a carries an error e into log a as e/a, and into log(1−a) as e/(1−a).

@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxnet import activations, layers, losses, models, regularizers
 from jaxnet.crosscheck import bounds, layout, oracle
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from jaxnet.crosscheck.cases.losses import draw_targets, jaxnet_loss
 from reference_numpy import logistic_regression
 from reference_numpy import mlp as reference
@@ -32,7 +32,7 @@ def _draw_mask(seed: Any, index: Any, shape: tuple[int, int], keep_prob: Any) ->
     return layers.dropout_mask(jax.random.fold_in(jax.random.key(seed), index), shape, keep_prob)
 
 
-def _masks(args: Args) -> list[np.ndarray]:
+def masks(args: Args) -> list[np.ndarray]:
     """The masks that jaxnet's forward pass draws from the same key, in the reference's layout."""
     m = args["X"].shape[1]
     return [
@@ -54,6 +54,16 @@ def _row(
     def draw(rng: np.random.Generator) -> Args:
         m, *widths = sizes(rng, depth + 2, low=3, high=8)
         widths[-1] = units or widths[-1]
+        while True:
+            args = draw_of_sizes(rng, m, widths)
+            _, caches = reference.forward(
+                _pairs(args, depth), args["X"], hidden=hidden, **drops(args)
+            )
+            # Drawn again at a kink, and where no unit of a layer is on: all gradients would be 0.
+            if all(np.abs(cache.Z).min() > KINK_MARGIN and cache.A.any() for cache in caches[:-1]):
+                return args
+
+    def draw_of_sizes(rng: np.random.Generator, m: int, widths: list[int]) -> Args:
         args: Args = {
             "X": rng.normal(size=(widths[0], m)),
             "Y": draw_targets(rng, output, widths[-1], m),
@@ -64,13 +74,10 @@ def _row(
         for layer, (n_in, n_out) in enumerate(pairwise(widths), start=1):
             args[f"W{layer}"] = rng.normal(size=(n_out, n_in)) * np.sqrt(2 / n_in)
             args[f"b{layer}"] = 0.5 * rng.normal(size=(n_out, 1))
-        _, caches = reference.forward(_pairs(args, depth), args["X"], hidden=hidden, **drops(args))
-        # Drawn again at a kink, and where no unit of a layer is on: all gradients would be 0.
-        clear = all(np.abs(cache.Z).min() > KINK_MARGIN and cache.A.any() for cache in caches[:-1])
-        return args if clear else draw(rng)
+        return args
 
     def drops(args: Args) -> dict[str, Any]:
-        return {"masks": _masks(args), "keep_prob": args["keep_prob"]} if dropout else {}
+        return {"masks": masks(args), "keep_prob": args["keep_prob"]} if dropout else {}
 
     def cost(args: Args) -> Any:
         return reference.cost(
@@ -98,7 +105,7 @@ def _row(
             **_named("db", [db for _, db in grads]),
         }
 
-    def run_jaxnet(args: Args) -> Results:
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
         loss, lay_out, lay_out_targets = jaxnet_loss(output, len(args["Y"]))
         x, y = layout.rows(args["X"]), lay_out_targets(args["Y"])
         m = len(x)
@@ -119,7 +126,7 @@ def _row(
             last = activations.softmax if output == "softmax" else activations.ACTIVATIONS[output]
             return losses.cost(loss(logits, y), penalty(params)), (forward.zs, last(forward.zs[-1]))
 
-        @jax.jit
+        @transform
         def everything(params):
             offsets = [jnp.zeros((m, layer.b.size), layer.b.dtype) for layer in params]
             return jax.value_and_grad(cost, (0, 1), has_aux=True)(params, offsets)
@@ -161,7 +168,7 @@ def _row(
             args["X"],
             args["Y"],
             args["l2"],
-            _masks(args),
+            masks(args),
             args["keep_prob"],
             hidden=hidden,
             output=output,
@@ -201,12 +208,12 @@ def _logistic_row(name: str, gradients: Any) -> Case:
         A = logistic_regression.forward(args["w"], args["b"], args["X"])
         return {"A": A, "J": cost(args), "dw": dw, "db": db}
 
-    def run_jaxnet(args: Args) -> Results:
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
         model = models.logistic_regression(len(args["w"]))
         params = layout.layers([(args["w"].T, args["b"].reshape(1, 1))])
         x, y = layout.rows(args["X"]), layout.targets(args["Y"])
 
-        @jax.jit
+        @transform
         def everything(params):
             def cost(params):
                 logits, _ = model.apply(params, (), x)

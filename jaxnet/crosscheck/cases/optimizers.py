@@ -7,9 +7,9 @@ import numpy as np
 import optax
 
 from jaxnet import optimizers
-from jaxnet.crosscheck import bounds, layout, oracle
-from jaxnet.crosscheck.bounds import Bounded
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck import layout, oracle
+from jaxnet.crosscheck.cases import rules
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from jaxnet.layers import Layer
 from reference_numpy import optimizers as reference
 
@@ -23,7 +23,9 @@ HYPERPARAMETERS = {
 }
 
 
-def draw_run(rng: np.random.Generator, rule: str, steps: int = STEPS) -> Args:
+def draw_run(
+    rng: np.random.Generator, rule: str, steps: int = STEPS, *, changing: bool = True
+) -> Args:
     """Parameters, a gradient for every step, and a learning rate that changes at every step.
 
     Each entry has a scale of its own for its gradients, from 1 down to 1e-6, where the place of ε
@@ -37,7 +39,8 @@ def draw_run(rng: np.random.Generator, rule: str, steps: int = STEPS) -> Args:
         "eps": float(10 ** rng.uniform(-8, -4)),
     }
     args: Args = {name: drawn[name] for name in HYPERPARAMETERS[rule]}
-    args["rates"] = rng.uniform(0.5, 1, steps) * 0.1 / np.sqrt(1 + np.arange(steps))
+    rates = rng.uniform(0.5, 1, steps) * 0.1 / np.sqrt(1 + np.arange(steps))
+    args["rates"] = rates if changing else np.full(steps, rates[0])
     for name, shape in (("W", (n_out, n_in)), ("b", (n_out, 1))):
         scale = 10 ** rng.uniform(-6, 0, shape)
         scale.flat[0] = 1e-6
@@ -59,7 +62,7 @@ def run_reference(rule: str, args: Args) -> Results:
     return {"W": np.stack([W for W, _ in path]), "b": np.stack([b for _, b in path])}
 
 
-def run_optax(make: Any, args: Args) -> Results:
+def run_optax(make: Any, args: Args, transform: Transform = jax.jit) -> Results:
     """W and b after every step of an optimizer, given as schedule ↦ optax transformation."""
     rates = layout.to_jax(args["rates"])
     optimizer = make(lambda count: rates[count])
@@ -72,7 +75,7 @@ def run_optax(make: Any, args: Args) -> Results:
         params = optax.apply_updates(params, updates)
         return (params, state), params
 
-    @jax.jit
+    @transform
     def run(params, grads):
         return jax.lax.scan(one, (params, optimizer.init(params)), grads)[1]
 
@@ -88,38 +91,9 @@ def _make(rule: str, args: Args) -> Any:
     return lambda rate: getattr(optimizers, rule)(rate, **numbers)
 
 
-def _averaged(beta: float, old: Bounded, new: Bounded) -> Bounded:
-    return beta * old + (1 - bounds.bounded(beta)) * new
-
-
 def path_errors(rule: str, args: Args, name: str) -> np.ndarray:
-    """Errors of one parameter along the run, each step's added to what the steps before left.
-
-    ‖W‖ is rounded at every step, so errors grow like t·u·|W|; the averages forget theirs. Adam's
-    1 − β₂ᵗ cancels at first: a rounding of β₂ᵗ is 1/(1−β₂) times larger in Ŝ.
-    """
-    W = bounds.bounded(args[name])
-    v = s = bounds.bounded(np.zeros_like(args[name]))
-    path = []
-    for t, (dW, rate) in enumerate(zip(args[f"d{name}"], args["rates"], strict=True), start=1):
-        g = bounds.bounded(dW)
-        if rule == "gradient_descent":
-            move = rate * g
-        elif rule == "momentum":
-            v = _averaged(args["beta"], v, g)
-            move = rate * v
-        elif rule == "rmsprop":
-            s = _averaged(args["beta"], s, g * g)
-            move = rate * g / (bounds.root(s) + args["eps"])
-        else:
-            v = _averaged(args["b1"], v, g)
-            s = _averaged(args["b2"], s, g * g)
-            v_corrected = v / (1 - bounds.power(args["b1"], t))
-            s_corrected = s / (1 - bounds.power(args["b2"], t))
-            move = rate * v_corrected / (bounds.root(s_corrected) + args["eps"])
-        W = W - move
-        path.append(W.error)
-    return np.stack(path)
+    """Errors of one parameter after every step, each step's added to what the steps before left."""
+    return rules.path(rules.NOTES[rule](args), args)[name].error
 
 
 def _oracle(rule: str, args: Args) -> Results:
@@ -130,16 +104,18 @@ def _oracle(rule: str, args: Args) -> Results:
     }
 
 
-def _row(rule: str) -> Case:
+def _row(rule: str, *, changing: bool = True) -> Case:
     return Case(
-        name=f"optimizers/{rule}",
-        quantity=f"{STEPS} steps of {rule}, gradients down to 1e-6, the learning rate changing",
-        draw=lambda rng: draw_run(rng, rule),
+        name=f"optimizers/{rule}" + "_at_constant_rate" * (not changing),
+        quantity=f"{STEPS} steps of {rule}, gradients down to 1e-6, the learning rate "
+        + ("changing" if changing else "constant"),
+        draw=lambda rng: draw_run(rng, rule, changing=changing),
         reference=lambda args: run_reference(rule, args),
-        jaxnet=lambda args: run_optax(_make(rule, args), args),
+        jaxnet=lambda args, transform=jax.jit: run_optax(_make(rule, args), args, transform),
         errors=lambda args: {name: path_errors(rule, args, name) for name in ("W", "b")},
         oracle=lambda args: _oracle(rule, args),
     )
 
 
-CASES = tuple(_row(rule) for rule in HYPERPARAMETERS)
+# Where the learning rate sits, inside the velocity or outside, shows only while it changes.
+CASES = (*(_row(rule) for rule in HYPERPARAMETERS), _row("momentum", changing=False))

@@ -8,7 +8,7 @@ import optax
 
 from jaxnet import optimizers, regularizers
 from jaxnet.crosscheck import bounds, layout
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from reference_numpy import regularizers as reference
 
 
@@ -37,12 +37,20 @@ def _named(pairs: list[tuple[Any, Any]], prefix: str = "") -> dict[str, Any]:
     }
 
 
-def _penalty_row(name: str) -> Case:
+def _draw_with_zeros(rng: np.random.Generator) -> Args:
+    """A first row of weights that are exactly 0, where |w| has no derivative but a convention."""
+    args = _draw(rng)
+    for layer in (1, 2):
+        args[f"W{layer}"][0] = 0.0
+    return args
+
+
+def _penalty_row(name: str, *, at_zero: bool = False) -> Case:
     cost, gradient = getattr(reference, f"{name}_cost"), getattr(reference, f"{name}_gradient")
     penalty = getattr(regularizers, name)
 
-    def run_jaxnet(args: Args) -> Results:
-        value_and_grad = jax.jit(jax.value_and_grad(penalty(args["lam"], m=args["m"])))
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+        value_and_grad = transform(jax.value_and_grad(penalty(args["lam"], m=args["m"])))
         value, grads = value_and_grad(layout.layers(_pairs(args)))
         return {"J": np.asarray(value), **_named(layout.pairs(grads), "d")}
 
@@ -60,18 +68,19 @@ def _penalty_row(name: str) -> Case:
         return {"J": total, **_named([(slope, 0) for slope in slopes], "d")}
 
     return Case(
-        name=f"regularizers/{name}",
-        quantity=f"{name} penalty of two layers and its gradient, none of it by biases",
-        draw=_draw,
+        name=f"regularizers/{name}" + "_at_zero" * at_zero,
+        quantity=f"{name} penalty of two layers and its gradient, none of it by biases"
+        + ", where weights are 0" * at_zero,
+        draw=_draw_with_zeros if at_zero else _draw,
         reference=lambda args: {
             "J": cost(_pairs(args), args["lam"], args["m"]),
             **_named(gradient(_pairs(args), args["lam"], args["m"]), "d"),
         },
         jaxnet=run_jaxnet,
         errors=errors,
-        cost=lambda args: cost(_pairs(args), args["lam"], args["m"]),
-        wrt=("W1", "W2"),
-        analytic=True,
+        cost=None if at_zero else lambda args: cost(_pairs(args), args["lam"], args["m"]),
+        wrt=() if at_zero else ("W1", "W2"),
+        analytic=not at_zero,
     )
 
 
@@ -79,11 +88,13 @@ def _step_draw(rng: np.random.Generator) -> Args:
     return {**_draw(rng), "learning_rate": float(rng.uniform(0.1, 0.5))}
 
 
-def _step(args: Args, transformation: optax.GradientTransformation) -> Results:
+def _step(
+    args: Args, transform: Transform, transformation: optax.GradientTransformation
+) -> Results:
     """One step of gradient descent followed by the transformation, from given gradients."""
     optimizer = optax.chain(optimizers.gradient_descent(args["learning_rate"]), transformation)
 
-    @jax.jit
+    @transform
     def step(params, grads):
         updates, _ = optimizer.update(grads, optimizer.init(params), params)
         return optax.apply_updates(params, updates)
@@ -140,13 +151,15 @@ def _decay_errors(args: Args) -> Results:
 CASES = (
     _penalty_row("l2"),
     _penalty_row("l1"),
+    _penalty_row("l1", at_zero=True),
     Case(
         name="regularizers/proximal_l1",
         quantity="a step of gradient descent and the proximal step of the L1 penalty",
         draw=_step_draw,
         reference=_proximal_reference,
-        jaxnet=lambda args: _step(
+        jaxnet=lambda args, transform=jax.jit: _step(
             args,
+            transform,
             regularizers.proximal_l1(args["lam"], learning_rate=args["learning_rate"], m=args["m"]),
         ),
         errors=_proximal_errors,
@@ -158,8 +171,9 @@ CASES = (
         reference=lambda args: _named(
             reference.weight_decay_update(_pairs(args), _pairs(args, "d"), **_numbers(args))
         ),
-        jaxnet=lambda args: _step(
+        jaxnet=lambda args, transform=jax.jit: _step(
             args,
+            transform,
             regularizers.weight_decay(
                 args["lam"], learning_rate=args["learning_rate"], m=args["m"]
             ),

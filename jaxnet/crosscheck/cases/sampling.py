@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxnet import layers, models
 from jaxnet.crosscheck import bounds, layout
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from jaxnet.crosscheck.cases.decisions import RANGES, map_errors
 from jaxnet.data import minibatches, splits
 from jaxnet.data.types import Dataset
@@ -35,10 +35,10 @@ def _dropout_draw(rng: np.random.Generator) -> Args:
     }
 
 
-def _dropout_jaxnet(args: Args) -> Results:
+def _dropout_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
     mask = layout.rows(args["mask"], bool)
 
-    @jax.jit
+    @transform
     def everything(a, weights):
         out, pull_back = jax.vjp(lambda a: layers.dropout(a, mask, args["keep_prob"]), a)
         return out, *pull_back(weights)
@@ -120,6 +120,7 @@ INITIAL = Case(
     reference=_initializers_reference,
     jaxnet=_initializers_jaxnet,
     errors=_initializers_errors,
+    traced=False,
 )
 
 
@@ -170,6 +171,7 @@ PARTITION = Case(
     reference=_partition_reference,
     jaxnet=_partition_jaxnet,
     errors=lambda args: {"sizes": 0, "examples": 0, "in_order": 0},
+    traced=False,
 )
 
 
@@ -222,6 +224,7 @@ SPLIT = Case(
         args, splits.split(jax.random.key(0), len(args["labels"]), _fractions(args))
     ),
     errors=lambda args: {"sizes": 0, "indices": 0, "in_order": 0},
+    traced=False,
 )
 
 STRATIFIED = Case(
@@ -239,6 +242,7 @@ STRATIFIED = Case(
         ),
     ),
     errors=lambda args: {"counts": 0, "indices": 0, "in_order": 0, "by_class": 0},
+    traced=False,
 )
 
 # Each side searches with draws of its own; the other is given the points and scores and must come
@@ -327,6 +331,7 @@ COARSE_TO_FINE = Case(
     reference=_search_reference,
     jaxnet=_search_jaxnet,
     errors=_search_errors,
+    traced=False,
 )
 
 CASES = (DROPOUT, INITIAL, PARTITION, SPLIT, STRATIFIED, COARSE_TO_FINE)

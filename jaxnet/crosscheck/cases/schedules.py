@@ -1,5 +1,7 @@
 """Rows for the learning-rate schedules and the exponentially weighted average."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from jaxnet import averages, schedules
 from jaxnet.crosscheck import bounds, layout, oracle
 from jaxnet.crosscheck.bounds import Bounded
-from jaxnet.crosscheck.cases.case import Args, Case, Results, sizes
+from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform, sizes
 from reference_numpy import averages as reference_averages
 from reference_numpy import schedules as reference
 
@@ -50,11 +52,11 @@ def _schedule_row(name: str) -> Case:
         epochs = _epochs(args) + first
         return {"alpha": getattr(reference, name)(epochs, args["learning_rate"], **numbers(args))}
 
-    def run_jaxnet(args: Args) -> Results:
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
         schedule = getattr(schedules, name)(
             args["learning_rate"], steps_per_epoch=args["steps_per_epoch"], **numbers(args)
         )
-        return {"alpha": np.asarray(jax.jit(jax.vmap(schedule))(jnp.asarray(args["steps"])))}
+        return {"alpha": np.asarray(transform(jax.vmap(schedule))(jnp.asarray(args["steps"])))}
 
     def errors(args: Args) -> Results:
         epochs, alpha = _epochs(args) + first, args["learning_rate"]
@@ -91,6 +93,10 @@ def _average_row(corrected: bool) -> Case:
             "beta": float(rng.uniform(0.5, 0.98)),
         }
 
+    def run_jaxnet(args: Args, transform: Transform = jax.jit) -> Results:
+        average = partial(averages.exponentially_weighted, beta=args["beta"], corrected=corrected)
+        return {"V": np.asarray(transform(average)(layout.to_jax(args["theta"])))}
+
     def errors(args: Args) -> Results:
         beta = args["beta"]
         V, path = bounds.bounded(np.zeros(args["theta"].shape[1])), []
@@ -113,13 +119,7 @@ def _average_row(corrected: bool) -> Case:
                 args["theta"], args["beta"], corrected=corrected
             )
         },
-        jaxnet=lambda args: {
-            "V": np.asarray(
-                jax.jit(averages.exponentially_weighted, static_argnames="corrected")(
-                    layout.to_jax(args["theta"]), args["beta"], corrected=corrected
-                )
-            )
-        },
+        jaxnet=run_jaxnet,
         errors=errors,
         oracle=lambda args: {
             "V": oracle.exponentially_weighted(args["theta"], args["beta"], corrected)
