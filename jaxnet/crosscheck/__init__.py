@@ -9,7 +9,7 @@ from jaxnet.crosscheck.cases import CASES, Case
 from jaxnet.crosscheck.comparison import Comparison, compare
 from jaxnet.crosscheck.explain import explain
 from jaxnet.crosscheck.findings import Diagnosis, Explanation
-from jaxnet.crosscheck.lockstep import Divergence, first_divergence
+from jaxnet.crosscheck.lockstep import Divergence, Training, first_divergence
 from jaxnet.crosscheck.translation import Translation, translate_optimizer
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Diagnosis",
     "Divergence",
     "Explanation",
+    "Training",
     "Translation",
     "assert_agree",
     "compare",

@@ -95,7 +95,7 @@ def _row(leaf: Leaf) -> tuple[str, ...]:
     )
 
 
-def _plain(value: complex) -> Any:
+def _plain(value: complex | float | int) -> Any:
     return str(value) if isinstance(value, complex) else value
 
 
