@@ -137,7 +137,7 @@ def _network(hidden: str, output: str, args: Args, dtype: Any) -> Results:
         return jax.value_and_grad(cost, has_aux=True)(weights)
 
     (total, z), grads = everything([one.value for one in model.trainable_variables])
-    a = _activate(output, z, 0)
+    a = _activate(output, z, 0.0)
     return {
         "A": layout.columns(a),
         "J": np.asarray(total),
