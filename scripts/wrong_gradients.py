@@ -8,6 +8,7 @@ array, of four functions of 10 to 100,000 parameters, by jaxnet, JAX, chex and t
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from jaxnet.crosscheck import wrong_gradients as suite
@@ -16,13 +17,20 @@ QUICK = ({"sizes": (10, 1000), "seeds": (0,), "functions": ("mean square", "ReLU
 FULL = (
     {"sizes": (10, 100, 1000), "seeds": (0, 1), "modes": ("reverse",)},
     {"sizes": (10, 1000), "seeds": (0,), "modes": ("forward", "second")},
+    {"sizes": (10, 1000, 100_000), "seeds": (0,), "modes": ("reverse",), "bits": 32},
     {"sizes": (10_000, 100_000), "seeds": (0,), "modes": ("reverse",)},
 )
 
 
 def collect(quick: bool) -> list[suite.Trial]:
     """All trials of the quick or the full suite."""
-    return [trial for part in (QUICK if quick else FULL) for trial in suite.trials(**part)]
+    found = []
+    for part in QUICK if quick else FULL:
+        for trial in suite.trials(**part):
+            found.append(trial)
+            print(f"\r{len(found)} trials, n = {trial.n:,}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return found
 
 
 def cell(of: list[suite.Rate]) -> str:
@@ -41,33 +49,33 @@ def table(title: str, heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join([title, lines[0], "-" * len(lines[0]), *lines[1:]])
 
 
+def kind(rate: suite.Rate) -> str:
+    return f"{rate.mode}, float{rate.bits}"
+
+
 def by_fault(found: list[suite.Trial]) -> str:
-    """A row for each checker and mode, a column for each fault; "none" counts false alarms."""
+    """A row for each mode and checker, a column for each fault; "none" counts false alarms."""
     rates = suite.rates(found)
     rows = []
-    for mode in dict.fromkeys(rate.mode for rate in rates):
-        for checker in dict.fromkeys(rate.checker for rate in rates):
-            own = [r for r in rates if (r.checker, r.mode) == (checker, mode)]
-            cells = [cell([r for r in own if r.fault == fault]) for fault in suite.FAULTS]
-            rows.append([mode, checker, *cells])
+    for mode, checker in dict.fromkeys((kind(rate), rate.checker) for rate in rates):
+        own = [r for r in rates if (kind(r), r.checker) == (mode, checker)]
+        cells = [cell([r for r in own if r.fault == fault]) for fault in suite.FAULTS]
+        rows.append([mode, checker, *cells])
     heads = ["mode", "checker", "none (false alarms)", *suite.FAULTS[1:]]
-    return table(
-        "Noticed, of how many ('?' could not tell, '-' not run or not installed)", heads, rows
-    )
+    return table("Noticed, of how many ('?' could not tell, '-' not run or absent)", heads, rows)
 
 
 def by_size(found: list[suite.Trial]) -> str:
     """The reverse mode's rate over all faults, for each number of parameters."""
-    rates = [
-        r for r in suite.rates(found, by_size=True) if r.mode == "reverse" and r.fault != "none"
-    ]
-    sizes = list(dict.fromkeys(rate.n for rate in rates))
-    rows = [
-        [checker, *(cell([r for r in rates if (r.checker, r.n) == (checker, n)]) for n in sizes)]
-        for checker in dict.fromkeys(rate.checker for rate in rates)
-    ]
-    heads = ["checker", *(f"n = {n:,}" for n in sizes)]
-    return table("Reverse mode, all four faults, by number of parameters", heads, rows)
+    rates = [r for r in suite.rates(found, by_size=True) if r.fault != "none"]
+    rates = [r for r in rates if r.mode == "reverse"]
+    sizes = sorted({rate.n for rate in rates if rate.n is not None})
+    rows = []
+    for mode, checker in dict.fromkeys((kind(rate), rate.checker) for rate in rates):
+        own = [r for r in rates if (kind(r), r.checker) == (mode, checker)]
+        rows.append([mode, checker, *(cell([r for r in own if r.n == n]) for n in sizes)])
+    heads = ["mode", "checker", *(f"n = {n:,}" for n in sizes)]
+    return table("All four faults, by number of parameters", heads, rows)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -46,7 +46,7 @@ class Problem(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """One checker on one gradient.
+    """One checker on one gradient, in numbers of so many bits.
 
     outcome: "noticed", "accepted", "inconclusive" (jaxnet alone says so), "not run" for want of
     time or "not installed".
@@ -54,6 +54,7 @@ class Trial(NamedTuple):
 
     checker: str
     mode: str
+    bits: int
     function: str
     n: int
     seed: int
@@ -113,6 +114,12 @@ def problem(function: str, n: int, seed: int) -> Problem:
     )
     data = {"x": rng.normal(size=(EXAMPLES, inputs)), "y": y}
     return Problem(_network(function.split()[0].lower()), data, leaves)
+
+
+def _in_bits(of: Problem, bits: int) -> Problem:
+    dtype = {32: np.float32, 64: np.float64}[bits]
+    data = {name: array.astype(dtype) for name, array in of.data.items()}
+    return of._replace(data=data, leaves=tuple(leaf.astype(dtype) for leaf in of.leaves))
 
 
 def factors(fault: str, leaves: tuple[np.ndarray, ...], gradient: Any, seed: int) -> Any:
@@ -314,32 +321,36 @@ def trials(
     modes: tuple[str, ...] = MODES,
     functions: tuple[str, ...] = FUNCTIONS,
     faults: tuple[str, ...] = FAULTS,
+    bits: int = 64,
     which: tuple[str, ...] | None = None,
 ) -> Iterator[Trial]:
-    """Every checker on every fault, in float64, at its own default tolerances and steps.
+    """Every checker on every fault, at its own default tolerances and steps.
 
+    bits: 64, or 32 as JAX computes unless told otherwise; torch's checks are for 64 alone.
     A checker that is absent, or too slow for the size, gives the outcome "not installed" or
     "not run".
     """
     systems = {name: check for name, check in checkers().items() if which is None or name in which}
     for n, function, seed in product(sizes, functions, seeds):
-        of = problem(function, n, seed)
-        with jax.enable_x64(True):
+        of = _in_bits(problem(function, n, seed), bits)
+        with jax.enable_x64(bits == 64):
             cost = jax_cost(of)
             jitted = jax.jit(lambda leaves, cost=cost: cost(*leaves))
             gradient = jax.jit(jax.grad(jitted))(tuple(map(jnp.asarray, of.leaves)))
         for mode, fault in product(modes, faults):
-            m = factors(fault, of.leaves, gradient, seed)
+            m = tuple(
+                one.astype(f"f{bits // 8}") for one in factors(fault, of.leaves, gradient, seed)
+            )
             case = Case(of, jitted, gradient, m, planted(cost, m, mode), mode, seed)
             for name, check in systems.items():
                 if check is None:
                     outcome = "not installed"
-                elif n > _largest(name, function, mode):
+                elif n > _largest(name, function, mode) or (bits < 64 and "torch" in name):
                     outcome = "not run"
                 else:
-                    with jax.enable_x64(True):
+                    with jax.enable_x64(bits == 64):
                         outcome = check(case)
-                yield Trial(name, mode, function, n, seed, fault, outcome)
+                yield Trial(name, mode, bits, function, n, seed, fault, outcome)
 
 
 class Rate(NamedTuple):
@@ -347,6 +358,7 @@ class Rate(NamedTuple):
 
     checker: str
     mode: str
+    bits: int
     fault: str
     n: int | None
     noticed: int
@@ -356,9 +368,10 @@ class Rate(NamedTuple):
 
 def rates(of: list[Trial], *, by_size: bool = False) -> list[Rate]:
     """Trials counted by checker, mode and fault, and by n too if `by_size` (else n is None)."""
-    counted: dict[tuple[str, str, str, int | None], list[str]] = {}
+    counted: dict[tuple[str, str, int, str, int | None], list[str]] = {}
     for trial in of:
-        place = (trial.checker, trial.mode, trial.fault, trial.n if by_size else None)
+        n = trial.n if by_size else None
+        place = (trial.checker, trial.mode, trial.bits, trial.fault, n)
         counted.setdefault(place, []).append(trial.outcome)
     return [
         Rate(

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.crosscheck.cases.case import Args, Results
@@ -109,3 +111,14 @@ def own_mask(dropped: Callable[[Args, Any], Results]) -> Callable[[Args, Any], A
         return {**args, "mask": kept != 0}
 
     return inject
+
+
+def value_and_slope(function: Callable, z: Any, weights: Any = None) -> tuple[Any, Any]:
+    """function(z), and the gradient of its weighted sum by z."""
+
+    @jax.jit
+    def everything(z):
+        a, pull_back = jax.vjp(function, z)
+        return a, *pull_back(jnp.ones_like(a) if weights is None else weights)
+
+    return everything(z)

@@ -22,6 +22,7 @@ from jaxnet.crosscheck.backends.adapter import (
     named,
     of_logistic,
     own_mask,
+    value_and_slope,
 )
 from jaxnet.crosscheck.cases import laws, trainings
 from jaxnet.crosscheck.cases.case import Args, Results
@@ -40,26 +41,15 @@ def _activate(name: str, z: Any, slope: float) -> Any:
     return getattr(_linen(), name)(z)
 
 
-def _pulled_back(function: Callable, z: Any, weights: Any = None) -> tuple[Any, Any]:
-    """function(z), and the gradient of its weighted sum by z."""
-
-    @jax.jit
-    def everything(z):
-        a, pull_back = jax.vjp(function, z)
-        return a, *pull_back(jnp.ones_like(a) if weights is None else weights)
-
-    return everything(z)
-
-
 def _activation(name: str, args: Args, dtype: Any) -> Results:
     z = layout.rows(args["Z"], dtype)
-    a, dz = _pulled_back(lambda z: _activate(name, z, args["slope"]), z)
+    a, dz = value_and_slope(lambda z: _activate(name, z, args["slope"]), z)
     return {"A": layout.columns(a), "dZ": layout.columns(dz)}
 
 
 def _softmax(args: Args, dtype: Any) -> Results:
     z, weights = layout.rows(args["Z"], dtype), layout.rows(args["weights"], dtype)
-    a, dz = _pulled_back(_linen().softmax, z, weights)
+    a, dz = value_and_slope(_linen().softmax, z, weights)
     return {"A": layout.columns(a), "dZ": layout.columns(dz)}
 
 
@@ -105,7 +95,7 @@ def _logistic(args: Args, dtype: Any) -> Results:
 def _dropped(args: Args, dtype: Any) -> Results:
     dropout = _linen().Dropout(1 - args["keep_prob"], deterministic=False)
     rngs = {"dropout": jax.random.key(0)}
-    out, da = _pulled_back(
+    out, da = value_and_slope(
         lambda a: dropout.apply({}, a, rngs=rngs),
         layout.rows(args["A"], dtype),
         layout.rows(args["weights"], dtype),

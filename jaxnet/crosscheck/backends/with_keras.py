@@ -1,11 +1,9 @@
 """keras' own way to the cases, on its JAX backend: functions and layers."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.crosscheck import bounds, layout, transfer
@@ -23,20 +21,10 @@ from jaxnet.crosscheck.backends.adapter import (
     named,
     of_logistic,
     own_mask,
+    value_and_slope,
 )
 from jaxnet.crosscheck.backends.keras_floatx import at_its_dtype
 from jaxnet.crosscheck.cases.case import Args, Results
-
-
-def _value_and_slope(function: Callable, z: Any, weights: Any = None) -> tuple[Any, Any]:
-    """function(z), and the gradient of its weighted sum by z."""
-
-    @jax.jit
-    def everything(z):
-        a, pull_back = jax.vjp(function, z)
-        return a, *pull_back(jnp.ones_like(a) if weights is None else weights)
-
-    return everything(z)
 
 
 def _activate(name: str, z: Any, slope: float) -> Any:
@@ -49,7 +37,7 @@ def _activate(name: str, z: Any, slope: float) -> Any:
 @at_its_dtype
 def _activation(name: str, args: Args, dtype: Any) -> Results:
     z = layout.rows(args["Z"], dtype)
-    a, dz = _value_and_slope(lambda z: _activate(name, z, args["slope"]), z)
+    a, dz = value_and_slope(lambda z: _activate(name, z, args["slope"]), z)
     return {"A": layout.columns(a), "dZ": layout.columns(dz)}
 
 
@@ -68,7 +56,7 @@ def _tanh_in_float32(args: Args) -> Results:
 def _softmax(args: Args, dtype: Any) -> Results:
     softmax = frameworks.keras().activations.softmax
     weights = layout.rows(args["weights"], dtype)
-    a, dz = _value_and_slope(softmax, layout.rows(args["Z"], dtype), weights)
+    a, dz = value_and_slope(softmax, layout.rows(args["Z"], dtype), weights)
     return {"A": layout.columns(a), "dZ": layout.columns(dz)}
 
 
@@ -94,7 +82,7 @@ def _targets(output: str, Y: Any, dtype: Any) -> Any:
 @at_its_dtype
 def _loss(output: str, args: Args, dtype: Any) -> Results:
     y = _targets(output, args["Y"], dtype)
-    each, dz = _value_and_slope(lambda z: _per_example(output, z, y), layout.rows(args["Z"], dtype))
+    each, dz = value_and_slope(lambda z: _per_example(output, z, y), layout.rows(args["Z"], dtype))
     return {"L": np.asarray(each), "J": np.asarray(each.mean()), "dZ": layout.columns(dz)}
 
 
@@ -177,7 +165,7 @@ def _soft_shrink(args: Args, dtype: Any) -> Results:
 @at_its_dtype
 def _dropped(args: Args, dtype: Any) -> Results:
     keras = frameworks.keras()
-    out, da = _value_and_slope(
+    out, da = value_and_slope(
         lambda a: keras.random.dropout(a, 1 - args["keep_prob"], seed=0),
         layout.rows(args["A"], dtype),
         layout.rows(args["weights"], dtype),
