@@ -196,7 +196,7 @@ def test_5_importing_sets_nothing():
     code = """
 import json, random, sys, warnings
 import numpy as np, jax
-import optax, jaxtyping, scipy.special, mpmath   # what they set on import is theirs
+import optax, jaxtyping, scipy.special, scipy.stats, mpmath   # what they set on import is theirs
 def settings():
     return {
         "jax": {name: str(value) for name, value in jax.config.values.items()},

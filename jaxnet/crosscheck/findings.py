@@ -3,6 +3,10 @@
 from typing import NamedTuple
 
 
+SHOWN = 8
+"""Explanations that are printed; those after them say the same in more words."""
+
+
 class Explanation(NamedTuple):
     """One hypothesis about how two results differ, after it was tested.
 
@@ -44,7 +48,10 @@ class Diagnosis(NamedTuple):
         lines = ["agrees" if self.agrees else "DISAGREES", *self.found]
         if self.explanations:
             lines += ["likely causes, best first:"]
-            lines += [f"  {rank}. {one}" for rank, one in enumerate(self.explanations, start=1)]
+            shown = self.explanations[:SHOWN]
+            lines += [f"  {rank}. {one}" for rank, one in enumerate(shown, start=1)]
+            more = len(self.explanations) - len(shown)
+            lines += [f"  and {more} more"] if more else []
         elif not self.agrees:
             lines += ["no known way to differ explains it; what agrees narrows it down:"]
         lines += ["checked:", *(f"  {check}" for check in self.checks)]

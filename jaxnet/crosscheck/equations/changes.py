@@ -186,7 +186,7 @@ def changes(
     [('factor m', 'sum(dZ, 1)'), ('factor 1/m', 'sum(dZ, 1) / m / m')]
     """
     kinds = tuple(
-        (name, np.shape(one), np.ndim(one) == 0 and isinstance(one, float) and 0 < one < 1)
+        (name, np.shape(one), isinstance(one, float) and bool(0 < one < 1))
         for name, one in values.items()
         if not callable(one)
     )

@@ -207,7 +207,7 @@ def locate(left: Mapping[str, Any], given: Equations, inputs: Values) -> list[Ex
     >>> dZ, m = np.array([[1.0, 2.0, 6.0]]), 3
     >>> [one.name for one in locate({"db": dZ.sum(1)[:, None]}, equations("db = sum(dZ, 1) / m"),
     ...                             {"dZ": dZ, "m": m})]
-    ['factor m', 'missing sum']
+    ['factor m']
     """
     lines = list(given.lines)
     outs = {line.out for line in lines}
