@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-
 SHOWN = 8
 """Explanations that are printed; those after them say the same in more words."""
 
