@@ -28,8 +28,10 @@ def collect(quick: bool) -> list[suite.Trial]:
     for part in QUICK if quick else FULL:
         for trial in suite.trials(**part):
             found.append(trial)
-            print(f"\r{len(found)} trials, n = {trial.n:,}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\r{len(found)} trials, n = {trial.n:,}", end="", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
     return found
 
 
