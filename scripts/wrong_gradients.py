@@ -29,9 +29,8 @@ def collect(quick: bool) -> list[suite.Trial]:
         for trial in suite.trials(**part):
             found.append(trial)
             if sys.stderr.isatty():
-                print(f"\r{len(found)} trials, n = {trial.n:,}", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
+                said = f"\r{len(found)} trials, n = {trial.n:,}"
+                print(said, end="", file=sys.stderr, flush=True)
     return found
 
 
