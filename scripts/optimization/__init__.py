@@ -1,0 +1,1 @@
+"""Experiments of the notes' chapter on optimization algorithms."""
