@@ -164,14 +164,14 @@ def _remaining(data_key: jax.Array, key: jax.Array, epochs: int) -> dict[str, An
 def _reference_apart(results: dict[str, Any]) -> float:
     """Largest distance of the first seed's batch path from the reference's updates."""
     x, y = results["data"]["x"][0], results["data"]["y"][0]
-    params = [(np.array(START)[:, None],)]
+    params: Any = [(np.array(START)[:, None],)]
     state = reference.gradient_descent_init(params)
     apart = 0.0
     for point in results["paths"][0, 0]:
         apart = max(apart, float(np.abs(params[0][0][:, 0] - point).max()))
-        gradient = x.T @ (x @ params[0][0] - y[:, None]) / len(x)
+        gradients: Any = [(x.T @ (x @ params[0][0] - y[:, None]) / len(x),)]
         params, state = reference.gradient_descent_update(
-            params, [(gradient,)], state, learning_rate=PATH_ALPHA
+            params, gradients, state, learning_rate=PATH_ALPHA
         )
     return apart
 
@@ -201,8 +201,8 @@ def draw(measurements: dict[str, Any]) -> Figure:
         2,
         2,
         height=7.8,
-        title=f"The distance² that remains goes as α^{exponents['independent']:.2f} with independent "
-        f"examples, α^{exponents['reshuffled']:.2f} reshuffled",
+        title=f"The distance² that remains goes as α^{exponents['independent']:.2f} with "
+        f"independent examples, α^{exponents['reshuffled']:.2f} reshuffled",
     )
     _draw_paths(axes[0, 0], measurements)
 
