@@ -8,6 +8,7 @@ notes print under Bengio's name and with a missing bracket (errata 7 and 22). Fr
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -41,6 +42,15 @@ def glorot(key: PRNGKey, fan_in: int, fan_out: int) -> Float[Array, "fan_in fan_
     """Wᵢⱼ ~ N(0, 2/(n_in + n_out)) (notes §5, corrected; Glorot and Bengio 2010)."""
     return math.sqrt(2 / (fan_in + fan_out)) * normal(key, fan_in, fan_out)
 
+
+# The variance of each scheme in terms of fan_in and fan_out, for fans that are traced.
+VARIANCES: dict[str, Callable[..., Any]] = {
+    "zeros": lambda fan_in, fan_out: 0 * fan_in,
+    "normal": lambda fan_in, fan_out: jnp.ones_like(fan_in),
+    "xavier": lambda fan_in, fan_out: 1 / fan_in,
+    "he": lambda fan_in, fan_out: 2 / fan_in,
+    "glorot": lambda fan_in, fan_out: 2 / (fan_in + fan_out),
+}
 
 INITIALIZERS: dict[str, Callable[[PRNGKey, int, int], Array]] = {
     "zeros": zeros,

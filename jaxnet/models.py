@@ -33,6 +33,8 @@ from jaxnet.validation import (
     check_probability,
     is_concrete,
 )
+from jaxnet.widths import draw, live
+from jaxnet.widths import dropout_mask as narrow_mask
 
 
 class Model(NamedTuple):
@@ -109,6 +111,7 @@ def forward_pass(
     key: PRNGKey | None = None,
     train: bool = False,
     offsets: Sequence[Array] | None = None,
+    widths: Sequence[Scalar] | Array | None = None,
 ) -> Forward:
     """Forward propagation through L layers, keeping every Z and A.
 
@@ -120,7 +123,8 @@ def forward_pass(
     x: (batch, n_in). activation: the hidden layers' g, by name or as a function; the output
     layer's is left to the loss. keep_prob: one probability in (0, 1] or one for each hidden layer;
     None for no dropout. offsets: arrays added to each Z, whose gradient is therefore dZ[l] (of
-    what batch norm puts out, where it is used).
+    what batch norm puts out, where it is used). widths: the number of live units of each hidden
+    layer, see `jaxnet.widths`; None for all.
     Raises ValueError for shapes that do not fit, naming the layer, and for dropout without a key.
     Source: notes §4, forward propagation in a deep network (figs. 33 to 35).
     """
@@ -145,10 +149,16 @@ def forward_pass(
         zs.append(z)
         if index < hidden:
             a = g(z)
+            if widths is not None:
+                a = jnp.where(live(widths[index], a.shape[1])[None, :], a, 0)
             if keep is not None:
                 if key is None:
                     raise ValueError("key: expected a random key to drop units with, got None")
-                mask = dropout_mask(jax.random.fold_in(key, index), a.shape, keep[index])
+                layer_key = jax.random.fold_in(key, index)
+                if widths is None:
+                    mask = dropout_mask(layer_key, a.shape, keep[index])
+                else:
+                    mask = narrow_mask(layer_key, a.shape, keep[index], widths[index])
                 a = dropout(a, mask, keep[index])
             activations.append(a)
     return Forward(tuple(zs), tuple(activations), tuple(new_state))
@@ -166,28 +176,39 @@ def _check_params(params: tuple[Layer, ...], layer_sizes: tuple[int, ...], norm:
 
 
 # Equal arguments give the same two functions, so that a model made twice is compiled once. What
-# may be traced (keep_prob, init_scale) is kept out of here and bound with Partial, as a leaf.
+# may be traced (keep_prob, init_scale, widths) is kept out of here and bound with Partial.
 @cache
 def _mlp_functions(layer_sizes: tuple[int, ...], activation: str, norm: bool, initializer: str):
-    draw = INITIALIZERS[initializer]
     sizes = list(pairwise(layer_sizes))
 
-    def init(init_scale, key):
+    def init(init_scale, widths, key):
         keys = jax.random.split(key, len(sizes))
+        if widths is not None:
+            lives = list(pairwise((layer_sizes[0], *widths, layer_sizes[-1])))
         params, state = [], []
         for index, (n_in, n_out) in enumerate(sizes):
             normed = norm and index < len(sizes) - 1
-            w = init_scale * draw(keys[index], n_in, n_out)
+            if widths is None:
+                w = init_scale * INITIALIZERS[initializer](keys[index], n_in, n_out)
+            else:
+                w = init_scale * draw(initializer, keys[index], n_in, n_out, *lives[index])
             gamma_beta = BatchNormParams(jnp.ones(n_out), jnp.zeros(n_out)) if normed else None
             params.append(Layer(w, jnp.zeros(n_out), gamma_beta))
             if normed:
                 state.append(BatchNormState(jnp.zeros(n_out), jnp.ones(n_out)))
         return tuple(params), tuple(state)
 
-    def apply(keep_prob, params, state, x, *, key=None, train=False):
+    def apply(keep_prob, widths, params, state, x, *, key=None, train=False):
         _check_params(params, layer_sizes, norm)
         forward = forward_pass(
-            params, state, x, activation=activation, keep_prob=keep_prob, key=key, train=train
+            params,
+            state,
+            x,
+            activation=activation,
+            keep_prob=keep_prob,
+            key=key,
+            train=train,
+            widths=widths,
         )
         logits = forward.zs[-1]
         return (logits[:, 0] if layer_sizes[-1] == 1 else logits), forward.state
@@ -199,6 +220,20 @@ def _drops_nothing(keep_prob) -> bool:
     return is_concrete(keep_prob) and bool(np.all(np.asarray(keep_prob) == 1))
 
 
+def _check_widths(widths: tuple[Any, ...], full: tuple[int, ...]) -> None:
+    if len(widths) != len(full):
+        raise ValueError(
+            f"widths: expected one for each of the {len(full)} hidden layers, got {len(widths)}"
+        )
+    for index, (width, n) in enumerate(zip(widths, full, strict=True)):
+        if is_concrete(width):
+            check_count(f"widths[{index}]", np.asarray(width).item())
+            if width > n:
+                raise ValueError(
+                    f"widths[{index}]: expected at most the layer's {n} units, got {width}"
+                )
+
+
 def mlp(
     layer_sizes: Sequence[int],
     *,
@@ -207,6 +242,7 @@ def mlp(
     batch_norm: bool = False,
     initializer: str = "he",
     init_scale: Scalar = 1.0,
+    widths: Sequence[Scalar] | Array | None = None,
 ) -> Model:
     """Multilayer perceptron of L = len(layer_sizes) − 1 layers.
 
@@ -218,8 +254,12 @@ def mlp(
     `activations.ACTIVATIONS`. keep_prob: of dropout, one number or one for each hidden layer.
     batch_norm: normalise every hidden Z (the bias b then has no effect, β takes its place).
     initializer: a name in `initializers.INITIALIZERS`; weights are init_scale times its draw,
-    biases zero. keep_prob and init_scale may be traced.
-    Raises ValueError for sizes below 1, unknown names, and keep_prob outside (0, 1].
+    biases zero. widths: how many units of each hidden layer live, the others being zero and
+    without effect: the network is that of the smaller layers, and one program serves all widths
+    (`widths.narrow` cuts the smaller one out). keep_prob, init_scale and widths may be traced; a
+    traced width that is out of range gives parameters of NaN.
+    Raises ValueError for sizes below 1, unknown names, keep_prob outside (0, 1], and widths outside
+    1 … the layer's size.
     Source: notes §4, deep L-layer neural network.
 
     >>> model = mlp((5, 4, 3))
@@ -240,9 +280,12 @@ def mlp(
     check_flag("batch_norm", batch_norm)
     check_non_negative("init_scale", init_scale)
     _per_hidden_layer(keep_prob, len(layer_sizes) - 2)
+    if widths is not None:
+        widths = tuple(widths)
+        _check_widths(widths, layer_sizes[1:-1])
     init, apply = _mlp_functions(layer_sizes, activation, batch_norm, initializer)
     keep = None if _drops_nothing(keep_prob) else keep_prob
-    return Model(Partial(init, init_scale), Partial(apply, keep))
+    return Model(Partial(init, init_scale, widths), Partial(apply, keep, widths))
 
 
 def logistic_regression(n_in: int) -> Model:

@@ -3,8 +3,8 @@
                  beside the standard library and itself
 reference_numpy  numpy
 jaxnet           jax, optax, numpy, jaxtyping; and only from a lower layer of itself:
-                 types, validation → leaves → layers, data → models → gradcheck, diagnostics
-                 → training → populations → crosscheck → cli
+                 types, validation → leaves → layers, data → widths → models → gradcheck,
+                 diagnostics → training → populations → crosscheck → cli
   data           and, inside functions, scikit-learn, scikit-image, grain
   training,
   populations    and, inside functions, orbax, grain, rich
@@ -45,6 +45,7 @@ LAYERS = [
     {"activations", "initializers", "losses", "regularizers", "schedules", "optimizers"}
     | {"averages"},
     {"layers", "data"},
+    {"widths"},
     {"models"},
     {"gradcheck", "diagnostics"},
     {"training"},
