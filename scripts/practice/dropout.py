@@ -354,7 +354,7 @@ def claims(measurements: dict[str, Any]) -> list[Claim]:
             dev[CLEAN[1]] - dev[CLEAN[-1]],
             above(0),
             expected="inconclusive",
-            note="About half a point is too little to tell with 20 seeds; the notes themselves allow "
+            note="Half a point is too little to tell with 20 seeds; the notes themselves allow "
             "0.8 for images.",
         ),
         statistical(
