@@ -1,4 +1,4 @@
-"""Bias correction of exponentially weighted averages: what the start at zero does, how long it lasts.
+"""Bias correction of exponentially weighted averages: what the start at zero does, and how long.
 
 The average starts at V₀ = 0 and V_t falls short by the factor 1 − βᵗ; dividing by it makes the
 weights sum to one. Shown on constant input, on noise about a constant, and on the temperatures of
@@ -118,11 +118,11 @@ def draw(measurements: dict[str, Any]) -> Figure:
         ylabel="bias (% of the constant)",
         xscale="log",
         yscale="log",
-        ylim=(0.1, 150),
+        ylim=(0.1, 3_000),
     )
     axes[2].set_xticks([1, 10, 100], labels=[1, 10, 100])
     axes[2].set_yticks([0.1, 1, 10, 100], labels=[0.1, 1, 10, 100])
-    axes[2].legend(loc="lower left")
+    axes[2].legend(loc="upper right")
     seeds = measurements["noisy"].shape[3]
     figure.supxlabel(
         f"Middle: median of {seeds} seeds; bands: their middle half. Right: dots mark the first "
