@@ -188,14 +188,14 @@ def draw(measurements: dict[str, Any]) -> Figure:
     for name, style in styles.items():
         tuned = measurements["digits"][name]
         curve = tuned.judged("curve")
-        updates = _digits.EXAMPLES // _digits.BATCH * np.arange(1, curve.shape[1] + 1)
+        updates = _digits.EXAMPLES // _digits.BATCH * (np.arange(curve.shape[1]) + 0.5)
         label = f"{LABELS[name]}, α = {DIGITS[name][tuned.best]:g}"
         spread(axes[1, 1], updates, curve, label=label, **style)
     seeds = len(measurements["digits"]["plain"].judged("cost"))
     axes[1, 1].set(
         title=f"Digits: median and middle half of {seeds} seeds",
         xlabel="updates",
-        ylabel="training cost (nats)",
+        ylabel="cost, mean of an epoch (nats)",
         yscale="log",
     )
     axes[1, 1].legend(fontsize=9)
