@@ -219,8 +219,8 @@ def claims(measurements: dict[str, Any]) -> list[Claim]:
         ),
         *(
             statistical(
-                f"Longer: with {WIDTHS[i].width} units the train error is lower after {EPOCHS * UPDATES}"
-                f" updates than after {EARLY * UPDATES} (points).",
+                f"Longer: with {WIDTHS[i].width} units the train error is lower after "
+                f"{EPOCHS * UPDATES} updates than after {EARLY * UPDATES} (points).",
                 by_epoch[SETTINGS.index(WIDTHS[i]), :, EARLY - 1]
                 - by_epoch[SETTINGS.index(WIDTHS[i]), :, -1],
                 above(0),
