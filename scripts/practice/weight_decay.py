@@ -110,9 +110,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     X, Y = layout.columns(x), layout.one_hot(data.y, CLASSES)
     pairs = layout.pairs(start)
     dark = np.flatnonzero(np.all(X == 0, axis=1))
-    first_layer = {
-        name: path[0].w[:, dark, :].reshape(STEPS + 1, -1) for name, path in found.items()
-    }
+    first_layers = {name: path[0].w[:, dark, :] for name, path in found.items()}
     return {
         "apart": {
             name: _apart(paths[one], paths[other])
