@@ -246,10 +246,11 @@ def _draw_dark(ax: Axes, measurements: dict[str, Any]) -> None:
         ax.plot(steps, path, label=label, **style)
     ax.set(
         xlim=(0, 250),
+        ylim=(-0.01, 0.5),
         ylabel="|w| (no unit)",
         title="A weight of a pixel that is always 0",
     )
-    ax.legend(fontsize=9)
+    ax.legend(loc="upper right", fontsize=9)
 
 
 def claims(measurements: dict[str, Any]) -> list[Claim]:
