@@ -1,29 +1,32 @@
 """Hyperparameter search: grid, random, on a suitable scale, coarse to fine (notes, figs. 74 to 77).
 
-A space is a dict name -> (kind, low, high). The kinds, and the scale on which each is uniform:
+A space is a dict name -> (kind, low, high), or name -> ("choice", options). The kinds, and the
+scale on which each is uniform:
 
     uniform                 r
     log_uniform             log10 r                  learning rates
     one_minus_log_uniform   log10(1 − r)             β of averages
     integers                r, both ends included    units, layers
+    choice                  the place in a list      optimizers, activations
 
 A set of points is a dict name -> array, all of one length.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from reference_numpy._arrays import Array, array, require, require_known, require_shape
 
-Space = dict[str, tuple[str, float, float]]
+Space = dict[str, tuple[Any, ...]]
 Points = dict[str, Array]
 
-KINDS = ("uniform", "log_uniform", "one_minus_log_uniform", "integers")
+KINDS = ("uniform", "log_uniform", "one_minus_log_uniform", "integers", "choice")
 
 
-def from_uniform(u: ArrayLike, kind: str, low: float, high: float) -> Array:
+def from_uniform(u: ArrayLike, kind: str, *bounds: Any) -> Array:
     """Numbers of a kind from uniform ones: the inverse of its distribution function.
 
     uniform: r = a + (b − a) u
@@ -34,10 +37,12 @@ def from_uniform(u: ArrayLike, kind: str, low: float, high: float) -> Array:
 
     integers: r = ⌊a + (b − a + 1) u⌋
 
+    choice: r = the option at place ⌊K u⌋ of K
+
     All rise with u, from a at 0 to b at 1.
 
-    u: numbers in [0, 1]. kind: one of the four. low, high: a ≤ b. Returns an array in the shape
-    of u, in [a, b], of integers for the last kind.
+    u: numbers in [0, 1]. kind: one of the five. bounds: a ≤ b, or the list of options. Returns an
+    array in the shape of u, in [a, b], of integers for integers, of the options for a choice.
     Raises ValueError for an unknown kind or a range that it cannot have.
     Source: notes, Using an appropriate scale to pick hyperparameters (fig. 77).
 
@@ -46,9 +51,13 @@ def from_uniform(u: ArrayLike, kind: str, low: float, high: float) -> Array:
     >>> from_uniform([0.0, 0.5, 0.99], "integers", 1, 4)
     array([1, 3, 4])
     """
-    _require_range(kind, low, high)
+    _require_range(kind, *bounds)
     u = array(u)
     require(np.all((u >= 0) & (u <= 1)), "u", "numbers in [0, 1]", "others")
+    if kind == "choice":
+        options = np.asarray(bounds[0])
+        return options[np.minimum(np.floor(len(options) * u).astype(int), len(options) - 1)]
+    low, high = bounds
     if kind == "integers":
         r = np.floor(low + (high - low + 1) * u).astype(int)
     else:
@@ -123,7 +132,7 @@ def integers(rng: np.random.Generator, a: int, b: int, size: int) -> Array:
 def grid(space: Space, points_per_axis: int) -> Points:
     """Every combination of equally spaced values, ends included, on the scale of each dimension.
 
-    u = 0, 1/(p − 1), …, 1 along each axis, or u = ½ for p = 1
+    u = 0, 1/(p − 1), …, 1 along each axis, or u = ½ for p = 1; of a choice every option
 
     space: name -> (kind, low, high). points_per_axis: p ≥ 1. Returns name -> array (p^d,), the last
     name changing fastest. Raises ValueError for an empty space or a p below 1.
@@ -136,7 +145,10 @@ def grid(space: Space, points_per_axis: int) -> Points:
     p = points_per_axis
     require(int(p) == p and p >= 1, "points_per_axis", "an integer ≥ 1", p)
     u = np.linspace(0, 1, p) if p > 1 else np.array([0.5])
-    axes = [from_uniform(u, *dimension) for dimension in space.values()]
+    axes = [
+        np.asarray(dimension[1]) if dimension[0] == "choice" else from_uniform(u, *dimension)
+        for dimension in space.values()
+    ]
     return {
         name: values.ravel()
         for name, values in zip(space, np.meshgrid(*axes, indexing="ij"), strict=True)
@@ -184,10 +196,14 @@ def refine(space: Space, points: Points, scores: ArrayLike, *, shrink: float = 0
     require(fine, "scores", "shape (N,) with at least one number", scores)
     best = int(np.nanargmin(scores))
     new = {}
-    for name, (kind, low, high) in space.items():
+    for name, (kind, *bounds) in space.items():
         require(name in points, "points", f"values of {name}", f"only {', '.join(points)}")
         require_shape(f"points[{name!r}]", points[name], scores.shape)
-        new[name] = _shrink(name, kind, low, high, points[name][best].item(), shrink)
+        if kind == "choice":  # there is no smaller list around an option
+            new[name] = (kind, *bounds)
+        else:
+            low, high = bounds
+            new[name] = _shrink(name, kind, low, high, points[name][best].item(), shrink)
     return new
 
 
@@ -219,7 +235,7 @@ def coarse_to_fine(
     """
     for name, value in {"rounds": rounds, "size": size}.items():
         require(int(value) == value and value >= 1, name, "an integer ≥ 1", value)
-    points = {name: np.array([], from_uniform([], *space[name]).dtype) for name in space}
+    points = {name: from_uniform([], *space[name]) for name in space}
     scores, spaces = np.array([]), []
     for _ in range(rounds):
         box = refine(spaces[-1], points, scores, shrink=shrink) if spaces else space
@@ -256,8 +272,13 @@ def _shrink(name, kind, low, high, best, shrink):
     return kind, max(low, min(ends[0], best)), min(high, max(ends[1], best))
 
 
-def _require_range(kind, low, high):
+def _require_range(kind, *bounds):
     require_known("kind", kind, KINDS)
+    if kind == "choice":
+        require(len(bounds) == 1 and len(bounds[0]) > 0, "options", "at least one", bounds)
+        return
+    require(len(bounds) == 2, "low, high", "two numbers", bounds)
+    low, high = bounds
     got = f"{low} and {high}"
     require(-np.inf < low <= high < np.inf, "low, high", "finite numbers, low ≤ high", got)
     if kind == "log_uniform":

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import reference_numpy.search
-from jaxnet.populations import samplers
+from jaxnet.populations import samplers, spaces
 
 KEY = jax.random.key(0)
 SPACE = {
@@ -45,7 +45,7 @@ def dimension(kind):
     return BOUNDS[kind].map(build)
 
 
-DIMENSIONS = st.sampled_from(samplers.KINDS).flatmap(dimension)
+DIMENSIONS = st.sampled_from(spaces.INTERVALS).flatmap(dimension)
 
 
 @pytest.mark.f64
@@ -59,7 +59,7 @@ DIMENSIONS = st.sampled_from(samplers.KINDS).flatmap(dimension)
 )
 def test_even_on_its_scale_and_increasing(kind, low, high, scale):
     u = jnp.linspace(0, 1, 101)
-    value = np.asarray(samplers.from_uniform(u, kind, low, high))
+    value = np.asarray(spaces.from_uniform(u, kind, low, high))
     a, b = scale(low), scale(high)
     # 1 − v keeps eps/(1 − v) = 2e-13 of itself at v = 0.999.
     np.testing.assert_allclose(scale(value), a + (b - a) * np.asarray(u), rtol=0, atol=1e-12)
@@ -74,7 +74,7 @@ def test_reference_agrees_on_the_same_draws(name):
     kind, low, high = SPACE[name]
     u = np.random.default_rng(0).random(1000)
     twin = getattr(reference_numpy.search, kind)(np.random.default_rng(0), low, high, 1000)
-    got = samplers.from_uniform(jnp.asarray(u), kind, low, high)
+    got = spaces.from_uniform(jnp.asarray(u), kind, low, high)
     # Logarithms of at most 10 are rounded to 10 eps, which the exponential makes relative.
     np.testing.assert_allclose(got, twin, rtol=40 * np.finfo(float).eps)
     if kind == "one_minus_log_uniform":
@@ -96,7 +96,7 @@ def test_reference_grid_agrees(points_per_axis):
 def test_never_outside_the_bounds(bounds):
     kind, low, high = bounds
     u = jnp.array([0.0, 1e-7, 0.3, 0.5, 1 - 6e-8, 1.0])
-    value = np.asarray(samplers.from_uniform(u, kind, low, high))
+    value = np.asarray(spaces.from_uniform(u, kind, low, high))
     assert np.all((value >= np.float32(low)) & (value <= np.float32(high)))
     assert (value.dtype == np.int32) == (kind == "integers")
 
@@ -104,7 +104,7 @@ def test_never_outside_the_bounds(bounds):
 def test_integers_are_equally_likely():
     # Every one of the numbers 2 … 8 has the same share of [0, 1): midpoints of 700 equal cells.
     u = (jnp.arange(700) + 0.5) / 700
-    counts = np.bincount(samplers.from_uniform(u, "integers", 2, 8), minlength=9)
+    counts = np.bincount(spaces.from_uniform(u, "integers", 2, 8), minlength=9)
     assert counts.tolist() == [0, 0] + [100] * 7
 
 
@@ -320,3 +320,96 @@ def test_refuses_numbers():
         samplers.refine(space, {"a": points["a"]}, np.ones(2))
     with pytest.raises(ValueError, match=r"points.*a of the best point.*1.5"):
         samplers.refine(space, points | {"a": np.array([1.5, 0.2])}, np.array([0.0, 1.0]))
+
+
+# ------------------------------------------------------------------ choices and files
+
+
+CHOICES = {"optimizer": ("choice", ["adam", "momentum"]), "b": ("choice", (0.9, 0.99, 0.5))}
+
+
+@pytest.mark.f64
+def test_a_choice_is_the_references():
+    u = np.random.default_rng(0).random(200)
+    for dimension in CHOICES.values():
+        got = spaces.from_uniform(jnp.asarray(u), *dimension)
+        twin = reference_numpy.search.from_uniform(u, *dimension)
+        assert list(got) == list(twin)
+
+
+def test_every_option_is_equally_likely():
+    u = (jnp.arange(300) + 0.5) / 300
+    drawn = spaces.from_uniform(u, "choice", (1, 2, 3))
+    assert np.bincount(drawn).tolist() == [0, 100, 100, 100]
+    assert spaces.from_uniform(jnp.array(1.0), "choice", ["a", "b"]) == "b"
+
+
+def test_a_grid_takes_all_options():
+    points = samplers.grid({**CHOICES, "a": ("uniform", 0, 1)}, 2)
+    twin = reference_numpy.search.grid({**CHOICES, "a": ("uniform", 0, 1)}, 2)
+    assert len(points["a"]) == 2 * 3 * 2
+    for name, values in points.items():
+        assert np.asarray(values).tolist() == pytest.approx(twin[name].tolist())
+
+
+def test_coarse_to_fine_keeps_all_options():
+    space = {**CHOICES, "a": ("uniform", 0.0, 8.0)}
+
+    def evaluate(points):
+        return (np.asarray(points["a"]) - 3) ** 2 + (points["optimizer"] == "adam")
+
+    found = samplers.coarse_to_fine(KEY, space, evaluate, rounds=3, size=8)
+    assert all(box["optimizer"] == space["optimizer"] for box in found.spaces)
+    best = int(found.scores.argmin())
+    assert found.points["optimizer"][best] == "momentum"
+    twin = reference_numpy.search.refine(
+        space, {n: np.asarray(v) for n, v in found.points.items()}, found.scores
+    )
+    got = samplers.refine(space, found.points, found.scores)
+    assert got["a"][1:] == pytest.approx(twin["a"][1:], rel=1e-6)
+    assert got["optimizer"] == twin["optimizer"]
+
+
+TOML = """
+learning_rate = { log_uniform = [1e-4, 1e-1] }
+beta = { one_minus_log_uniform = [0.9, 0.999] }
+width = { integers = [8, 64] }
+l2 = { uniform = [0, 1] }
+optimizer = { choice = ["adam", "momentum"] }
+"""
+
+
+def test_a_space_from_a_file(tmp_path):
+    path = tmp_path / "space.toml"
+    path.write_text(TOML)
+    assert spaces.read_space(path) == {
+        "learning_rate": ("log_uniform", 1e-4, 0.1),
+        "beta": ("one_minus_log_uniform", 0.9, 0.999),
+        "width": ("integers", 8, 64),
+        "l2": ("uniform", 0, 1),
+        "optimizer": ("choice", ["adam", "momentum"]),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected at least one dimension"),
+        ("a = 3", r"a: expected \{ kind = \[low, high\] \}"),
+        ("a = { uniform = 3 }", "a: expected a list after uniform, got 3"),
+        ("a = { log_uniform = [0, 1] }", "a: expected bounds > 0 on a log scale"),
+        ("a = { uniform = [2, 1] }", "a: expected finite bounds low ≤ high, got 2 and 1"),
+        ("a = { uniform = ['x', 1] }", "a: expected numbers as bounds, got 'x' and 1"),
+        ("a = { uniform = [1] }", r"a: expected \(kind, low, high\)"),
+        ("a = { choice = [] }", r"a: expected \('choice', options\) with at least one option"),
+        ("a = { choice = [1, 1] }", "a: expected each option once"),
+        ("a = { uniforn = [1, 2] }", "kind of a: expected one of"),
+        ("a = {", "not TOML"),
+    ],
+)
+def test_a_bad_file(tmp_path, text, message):
+    path = tmp_path / "space.toml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message) as error:
+        spaces.read_space(path)
+    assert str(path) in str(error.value)

@@ -1,110 +1,37 @@
 """Points of a hyperparameter space: a grid, random draws, and draws from coarse to fine.
 
-A space is plain data: name ↦ (kind, low, high), both bounds included. The kind is the scale on
-which a dimension is searched evenly:
-
-    "uniform"                v
-    "log_uniform"            log v: as many points in [1e-4, 1e-3] as in [0.1, 1]
-    "one_minus_log_uniform"  log(1−v): for β, whose 1/(1−β) is what matters
-    "integers"               v, whole numbers
-
 Points are a dict name ↦ array, all of one length: row i of each is one configuration, and the
-leading axis is the one that a population is mapped over.
+leading axis is the one that a population is mapped over. What a space is: `populations.spaces`.
 """
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Real
+from jaxtyping import Array, Float
 
+from jaxnet.populations.spaces import (
+    Dimension,
+    Number,
+    Points,
+    Space,
+    check_space,
+    from_uniform,
+    options_of,
+)
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_choice, check_count
-
-Number: TypeAlias = float | int
-Dimension: TypeAlias = tuple[str, Number, Number]
-Space: TypeAlias = Mapping[str, Dimension]
-Points: TypeAlias = dict[str, Real[Array, " size"]]
-
-KINDS = ("uniform", "log_uniform", "one_minus_log_uniform", "integers")
-
-
-def _check_dimension(name: str, kind: str, low: Number, high: Number) -> None:
-    check_choice(f"kind of {name}", kind, KINDS)
-    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-        raise ValueError(f"{name}: expected finite bounds low ≤ high, got {low} and {high}")
-    if kind == "log_uniform" and low <= 0:
-        raise ValueError(
-            f"{name}: expected bounds > 0 on a log scale, got {low} and {high}; "
-            f"zero is infinitely far"
-        )
-    if kind == "one_minus_log_uniform" and high >= 1:
-        raise ValueError(
-            f"{name}: expected bounds < 1 on the log scale of 1 − v, got {low} and {high}; "
-            f"one is infinitely far"
-        )
-    if kind == "integers" and (low != int(low) or high != int(high)):
-        raise ValueError(f"{name}: expected whole bounds, got {low} and {high}")
-
-
-def check_space(space: Space) -> None:
-    """Refuse an empty space, an unknown kind, and bounds that are reversed or off its scale.
-
-    Raises ValueError naming the dimension.
-    """
-    if not space:
-        raise ValueError("space: expected at least one dimension name: (kind, low, high), got none")
-    for name, dimension in space.items():
-        if len(dimension) != 3:
-            raise ValueError(f"{name}: expected (kind, low, high), got {dimension}")
-        _check_dimension(name, *dimension)
-
-
-def from_uniform(
-    u: Float[Array, "*size"], kind: str, low: Number, high: Number
-) -> Real[Array, "*size"]:
-    """Map [0, 1] onto [low, high], increasing, so that even u are even on the kind's scale.
-
-    uniform: low + u (high − low)
-    log_uniform: e^((1−u) log low + u log high); the notes' 10^r
-    one_minus_log_uniform: 1 − e^((1−u) log(1 − low) + u log(1 − high))
-    integers: ⌊low + u (high − low + 1)⌋, every whole number of low … high equally likely
-
-    u: numbers in [0, 1], any shape. Returns that shape: whole numbers for integers, else u's
-    dtype, and never outside the bounds by rounding. The inverse of the distribution function, so
-    uniform u give the named distribution. In float32 1 − v has few digits left where v is near 1.
-    Raises ValueError for an unknown kind and bounds that are reversed or off the scale.
-    Source: notes §7, appropriate scale for hyperparameters (fig. 77).
-
-    >>> alpha = from_uniform(jnp.array([0.0, 0.25, 0.5, 1.0]), "log_uniform", 1e-4, 1.0)
-    >>> [f"{value:.4f}" for value in alpha]
-    ['0.0001', '0.0010', '0.0100', '1.0000']
-    """
-    _check_dimension("bounds", kind, low, high)
-
-    def between(a: Number, b: Number):
-        return (1 - u) * a + u * b
-
-    if kind == "uniform":
-        value = between(low, high)
-    elif kind == "log_uniform":
-        value = jnp.exp(between(math.log(low), math.log(high)))
-    elif kind == "one_minus_log_uniform":
-        value = -jnp.expm1(between(math.log1p(-low), math.log1p(-high)))
-    else:
-        value = jnp.floor(low + u * (high - low + 1)).astype(int)
-        low, high = int(low), int(high)
-    return jnp.clip(value, low, high)
+from jaxnet.validation import check_count
 
 
 def grid(space: Space, points_per_axis: int) -> Points:
-    """All combinations of evenly spaced values, both ends included.
+    """All combinations of evenly spaced values, both ends included, and of all options.
 
     points_per_axis: p ≥ 1 values of every dimension, even on its own scale; a single one is in
-    the middle. Returns p^d points of d dimensions, the last dimension varying fastest.
+    the middle. Of a choice all K options are taken, whatever p. Returns p^d · K₁ · K₂ … points,
+    the last dimension varying fastest.
     Raises ValueError for a bad space, p < 1, and more values than a dimension has whole numbers.
     Source: notes §7, tuning process (fig. 74): only p different values of each are ever tried.
 
@@ -114,15 +41,23 @@ def grid(space: Space, points_per_axis: int) -> Points:
     """
     check_space(space)
     check_count("points_per_axis", points_per_axis)
-    for name, (kind, low, high) in space.items():
-        if kind == "integers" and high - low + 1 < points_per_axis:
+    for name, (kind, *bounds) in space.items():
+        if kind == "integers" and bounds[1] - bounds[0] + 1 < points_per_axis:
             raise ValueError(
-                f"points_per_axis: expected at most the {int(high - low + 1)} whole numbers of "
-                f"{name}, got {points_per_axis}"
+                f"points_per_axis: expected at most the {int(bounds[1] - bounds[0] + 1)} whole "
+                f"numbers of {name}, got {points_per_axis}"
             )
     even = jnp.linspace(0.0, 1.0, points_per_axis) if points_per_axis > 1 else jnp.array([0.5])
-    axes = [from_uniform(even, *dimension) for dimension in space.values()]
-    return dict(zip(space, map(jnp.ravel, jnp.meshgrid(*axes, indexing="ij")), strict=True))
+    axes = [
+        options_of(name, dimension) if dimension[0] == "choice" else from_uniform(even, *dimension)
+        for name, dimension in space.items()
+    ]
+    # Places first: an option may be a word, which no array of JAX holds.
+    places = jnp.meshgrid(*(jnp.arange(len(axis)) for axis in axes), indexing="ij")
+    return {
+        name: axis[np.ravel(place)] if isinstance(axis, np.ndarray) else axis[jnp.ravel(place)]
+        for name, axis, place in zip(space, axes, places, strict=True)
+    }
 
 
 def random(key: PRNGKey, space: Space, size: int) -> Points:
@@ -173,7 +108,7 @@ def refine(
     """The smaller box around the best point.
 
     On each dimension's own scale: [best − s·w/2, best + s·w/2] cut to the old [low, high] of
-    width w; integers keep the whole numbers in it.
+    width w; integers keep the whole numbers in it, and a choice keeps all its options.
 
     points: name ↦ (size,), inside the space. scores: (size,), lower is better; NaN is a run that
     failed and never the best. shrink: s in (0, 1], the share of each side that is kept.
@@ -203,7 +138,11 @@ def refine(
         raise ValueError(f"scores: expected at least one that is not NaN, got {scores.size} NaN")
     best = int(np.nanargmin(scores))
     box = {}
-    for name, (kind, low, high) in space.items():
+    for name, (kind, *bounds) in space.items():
+        if kind == "choice":
+            box[name] = (kind, *bounds)
+            continue
+        low, high = bounds
         value = np.asarray(points[name])[best].item()
         slack = 4 * np.finfo(np.float32).eps * max(abs(low), abs(high))
         if not low - slack <= value <= high + slack:
@@ -230,7 +169,7 @@ class CoarseToFine(NamedTuple):
 def coarse_to_fine(
     key: PRNGKey,
     space: Space,
-    evaluate: Callable[[Points], Float[Array, " size"]],
+    evaluate: Callable[[Points], Any],
     *,
     rounds: int,
     size: int,
@@ -262,5 +201,9 @@ def coarse_to_fine(
         spaces.append(box)
         drawn.append(random(round_key, box, size))
         scored.append(evaluate(drawn[-1]))
-    points, scores = jax.tree.map(jnp.asarray, _joined(drawn, scored))
-    return CoarseToFine(points, scores, spaces)
+    points, scores = _joined(drawn, scored)
+    numeric = {
+        name: values if values.dtype.kind in "OU" else jnp.asarray(values)
+        for name, values in points.items()
+    }
+    return CoarseToFine(numeric, jnp.asarray(scores), spaces)

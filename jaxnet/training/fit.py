@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 import optax
 from jaxtyping import Array
 
@@ -24,11 +26,30 @@ from jaxnet.validation import (
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
-def _train(static, batch_size, epochs, drop_last, dynamic, key, data, dev):
+def _train(static, batch_size, epochs, drop_last, dynamic, key, data, dev, after, first_epoch):
     train = make_train(
         lambda setup: setup, batch_size=batch_size, epochs=epochs, drop_last=drop_last
     )
-    return train(key, join(dynamic, static), data, dev)
+    return train(key, join(dynamic, static), data, dev, after, first_epoch)
+
+
+def _check_after(after: Run, params, state, opt_state, dev: Dataset | None) -> None:
+    """Refuse a run of another model or optimizer, or one with another kind of history."""
+    expected = {"params": params, "state": state, "opt_state": opt_state}
+    for name, tree in expected.items():
+        given = getattr(after, name)
+        same = jax.tree.structure(given) == jax.tree.structure(tree)
+        if not same or any(
+            np.shape(a) != b.shape
+            for a, b in zip(jax.tree.leaves(given), jax.tree.leaves(tree), strict=True)
+        ):
+            raise ValueError(
+                f"after.{name}: expected what this model and optimizer have, got another structure "
+                f"or other shapes"
+            )
+    if ("dev_cost" in after.history) != (dev is not None):
+        has = "has" if dev is None else "has no"
+        raise ValueError(f"dev: expected as in the run to go on from, which {has} dev history")
 
 
 def fit(
@@ -44,6 +65,7 @@ def fit(
     key: PRNGKey,
     dev: Dataset | None = None,
     drop_last: bool = False,
+    after: Run | None = None,
 ) -> Run:
     """Train a model on a data set: the friendly face of `make_train`, one compiled program.
 
@@ -53,7 +75,9 @@ def fit(
     squared_error. NumPy's numbers become JAX's default float dtype; JAX's floats stay what they
     are. l2, l1: the notes' λ, m being the number of training examples whatever the batch size.
     batch_size: None for all the data in every update. The last batch of an epoch is smaller when
-    the data do not divide, unless drop_last.
+    the data do not divide, unless drop_last. after: a Run of this model and optimizer, from `fit`
+    or a population's `member(i)`, to go on from for `epochs` more; with the key that it had the
+    two are one run, and the history is that of both.
 
     Returns Run(params, state, opt_state, history); see `Run` for the history. The same key gives
     the same run. A second call with another learning rate, λ, keep_prob, initial scale or key runs
@@ -99,4 +123,13 @@ def fit(
     penalised = not (isinstance(l2, float | int) and isinstance(l1, float | int) and l2 == l1 == 0)
     penalty = regularizers.elastic_net(l2, l1, m=m) if penalised else regularizers.none
     dynamic, static = split_static(Setup(model, optimizer, loss, penalty))
-    return _train(static, batch_size, epochs, drop_last, dynamic, key, data, dev)
+    inputs = (static, batch_size, epochs, drop_last, dynamic, key, data, dev)
+    if after is None:
+        return _train(*inputs, None, 0)
+    _check_after(after, params, state, shapes_of(optimizer.init, params), dev)
+    first_epoch = len(after.history["cost"])
+    run = _train(*inputs, after._replace(history={}, best=None), first_epoch)
+    history = jax.tree.map(
+        lambda old, new: jnp.concatenate([jnp.asarray(old), new]), after.history, run.history
+    )
+    return run._replace(history=history)

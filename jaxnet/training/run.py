@@ -118,8 +118,8 @@ def _epoch(setup: Setup, carry: Carry, data: Dataset, key: PRNGKey, batch_size, 
     return carry, metrics
 
 
-def _no_best(carry: Carry, cost: Array) -> Best:
-    worst = jnp.full((), jnp.inf, cost.dtype)
+def _no_best(carry: Carry, dtype: Any) -> Best:
+    worst = jnp.full((), jnp.inf, dtype)
     return Best(jnp.int32(-1), worst, worst, carry.params, carry.state)
 
 
@@ -217,11 +217,11 @@ def make_train(
             carry = start(setup, init_key)
         else:
             carry, best = Carry(after.params, after.state, after.opt_state), after.best
-        if keep_best and best is None:
+        if keep_best and best is None and dev is not None:
             shape = jax.eval_shape(
                 lambda c: score(setup.model, c.params, c.state, dev, setup.loss), carry
             )
-            best = _no_best(carry, shape.cost)
+            best = _no_best(carry, shape.cost.dtype)
         numbers = jnp.asarray(first_epoch, jnp.int32) + jnp.arange(epochs, dtype=jnp.int32)
         (carry, best), history = jax.lax.scan(epoch, (carry, best if keep_best else None), numbers)
         return Run(carry.params, carry.state, carry.opt_state, history, best)

@@ -9,7 +9,7 @@ from jaxnet import diagnostics
 from jaxnet.crosscheck import layout
 from jaxnet.crosscheck.bounds import FUNCTION
 from jaxnet.crosscheck.cases.case import Args, Case, Results, Transform
-from jaxnet.populations import samplers
+from jaxnet.populations import samplers, spaces
 from jaxnet.training.early_stopping import early_stopping
 from reference_numpy import diagnostics as reference_diagnostics
 from reference_numpy import early_stopping as reference_stopping
@@ -66,7 +66,7 @@ def _map_row(kind: str) -> Case:
         reference=run_reference,
         jaxnet=lambda args, transform=jax.jit: {
             "v": np.asarray(
-                transform(lambda u: samplers.from_uniform(u, kind, args["low"], args["high"]))(
+                transform(lambda u: spaces.from_uniform(u, kind, args["low"], args["high"]))(
                     layout.to_jax(args["u"])
                 )
             )
