@@ -30,7 +30,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
-from scripts.practice._deep import depth_statistics, draw_pairs
+from scripts.practice._deep import Pairs, depth_statistics, draw_pairs
 
 TITLE = "Vanishing and exploding in deep networks"
 NOTES_SECTION = "Vanishing / Exploding gradients"
@@ -136,9 +136,11 @@ def _deep(keys: jax.Array) -> dict[str, dict[str, np.ndarray]]:
         direction = jax.random.normal(direction_key, (WIDTH,)) / np.sqrt(WIDTH)
 
         def of(gain):
-            weights = jax.tree.map(lambda w: gain / np.sqrt(WIDTH) * w, pairs)
+            scale = gain / np.sqrt(WIDTH)
             return {
-                name: depth_statistics(weights, x, direction, ACTIVATIONS[name])._asdict()
+                name: depth_statistics(
+                    pairs, Pairs(scale, scale), x, direction, ACTIVATIONS[name]
+                )._asdict()
                 for name in ("tanh", "relu")
             }
 
