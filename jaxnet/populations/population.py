@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from operator import index
 from pathlib import Path
 from typing import Any, NamedTuple, SupportsIndex
@@ -179,7 +179,7 @@ def judge(runs: Run) -> tuple[np.ndarray, np.ndarray]:
     return np.where(finite, scores, np.nan), finite
 
 
-def write_table(rows: list[Mapping[str, Any]], directory: str | Path) -> tuple[Path, Path]:
+def write_table(rows: Sequence[Mapping[str, Any]], directory: str | Path) -> tuple[Path, Path]:
     """A table as `table.csv` and `table.jsonl` (a JSON object a line, null for NaN) in a directory.
 
     Returns the two paths. Writes beside and renames, so that a reader never sees half a table.

@@ -109,7 +109,7 @@ class Store(NamedTuple):
         wanted, found = set(members.tolist()), {}
         for path in sorted((self.directory / "chunks").glob(f"{self.stage}-*.npz")):
             try:
-                with np.load(path, allow_pickle=False) as archive:
+                with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                     here = archive["members"].tolist()
                     if wanted.isdisjoint(here):
                         continue
