@@ -72,22 +72,23 @@ def _network(scale: Any) -> Model:
     return mlp(SIZES, activation="tanh", initializer="xavier", init_scale=scale)
 
 
-def _falling(alpha: Any) -> Any:
-    """α that falls to 0 along a cosine, so that no run ends on a leap."""
-    return optax.cosine_decay_schedule(alpha, EPOCHS * TRAIN // BATCH_SIZE)
+def _descent() -> optax.GradientTransformation:
+    """Gradient descent whose α falls to 0 along a cosine, so that no run ends on a leap.
+
+    αλ/m is 0.75 at most, so that the shrinking never overshoots.
+    """
+    steps = EPOCHS * TRAIN // BATCH_SIZE
+    return optimizers.gradient_descent(optax.cosine_decay_schedule(LEARNING_RATE, steps))
 
 
 def _build(setting: Setting) -> Setup:
-    """Setup of a setting; α is made smaller where αλ/m would make the shrinking overshoot."""
-    strength = setting.lam / TRAIN
     penalty = regularizers.l2(setting.lam, m=TRAIN)
 
     def both(params):
         squares = sum(jnp.sum(jnp.square(layer.b)) for layer in params)
-        return penalty(params) + setting.biases * strength / 2 * squares
+        return penalty(params) + setting.biases * setting.lam / (2 * TRAIN) * squares
 
-    alpha = _falling(LEARNING_RATE / (1 + 2 * strength))
-    return Setup(_network(setting.scale), optimizers.gradient_descent(alpha), penalty=both)
+    return Setup(_network(setting.scale), _descent(), penalty=both)
 
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         split_key, run_key = jax.random.split(key)
         data, dev, test = cut(split_key, digits, (TRAIN, DEV))
         model = mlp((PIXELS, CLASSES), initializer="zeros")
-        setup = Setup(model, optimizers.gradient_descent(_falling(LEARNING_RATE)))
+        setup = Setup(model, _descent())
         run = make_train(lambda _: setup, batch_size=BATCH_SIZE, epochs=EPOCHS)(run_key, None, data)
         return jnp.stack([evaluate(model, run.params, (), part).error for part in (dev, test)])
 
