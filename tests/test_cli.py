@@ -7,6 +7,7 @@ import types
 import pytest
 
 from jaxnet import cli
+from jaxnet.cli import crosscheck
 from jaxnet.crosscheck import contracts, matrix
 
 GOOD = """
@@ -184,7 +185,7 @@ def test_what_should_not_be_is_status_1(capsys, stand_in, verdict):
 
 
 def test_every_verdict_has_a_style():
-    assert set(cli.VERDICT_STYLES) == set(matrix.VERDICTS)
+    assert set(crosscheck.VERDICT_STYLES) == set(matrix.VERDICTS)
 
 
 def test_the_report_is_written_with_versions_rows_and_summary(capsys, stand_in, tmp_path):

@@ -1,18 +1,12 @@
-"""The command `jaxnet`: one function for each subcommand, its parameters are the options.
-
-Nothing but the standard library is imported until a subcommand runs.
-"""
+"""`jaxnet crosscheck`: the matrix of implementations, and the check of one of yours."""
 
 import json
 import math
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-HELP = """Deep-learning algorithms on JAX, each proved against a NumPy reference.
-
-jaxnet COMMAND --help says what a command does and takes."""
+from jaxnet.cli.terminal import DEBUG, Mistake, console, names, option
 
 JSON_NAME = "crosscheck.json"
 
@@ -27,42 +21,10 @@ VERDICT_STYLES = {
 Row = Mapping[str, Any]
 
 
-class Mistake(Exception):
-    """Something that the user can put right: one line, exit status 2."""
+def command() -> Callable[..., int]:
+    """The function whose parameters are the options of `jaxnet crosscheck`."""
+    import tyro
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `jaxnet`, with the command line's arguments unless others are given.
-
-    Exits with 0; 1 if a check found a disagreement; 2 if the command was given wrongly.
-    """
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        status = _run(given)
-    except Mistake as mistake:
-        if "--debug" in given:
-            raise
-        print(f"jaxnet: {mistake}", file=sys.stderr)
-        status = 2
-    sys.exit(status)
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        import rich  # noqa: F401
-        import tyro
-    except ImportError as missing:
-        raise Mistake(
-            f"the command needs {missing.name}: pip install 'jaxnet-suite[compare]'"
-        ) from missing
-
-    app = tyro.extras.SubcommandApp()
-
-    def option(metavar: str | None, about: str) -> Any:
-        # Empty means all or none, which the text says; a default of '' would say nothing.
-        return tyro.conf.arg(metavar=metavar, help=about, help_behavior_hint="")
-
-    @app.command
     def crosscheck(
         *,
         json: Annotated[
@@ -86,10 +48,7 @@ def _run(arguments: list[str]) -> int:
                 "What your function computes, such as mlp.backward; 'help' lists all.",
             ),
         ] = "",
-        debug: Annotated[
-            tyro.conf.FlagCreatePairsOff[bool],
-            option(None, "Show where a mistake in the command arises, with a traceback."),
-        ] = False,
+        debug: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(None, DEBUG)] = False,
     ) -> int:
         """Whether implementations agree, and if not, why.
 
@@ -108,21 +67,9 @@ def _run(arguments: list[str]) -> int:
                 if value:
                     raise Mistake(f"--{name} is for the table; it does not go with a candidate")
             return check_candidate(candidate, against)
-        return check_matrix(json, _names(algorithms), _names(backends))
+        return check_matrix(json, names(algorithms), names(backends))
 
-    return app.cli(prog="jaxnet", description=HELP, args=arguments)
-
-
-def _names(listed: str) -> tuple[str, ...]:
-    return tuple(name for name in (part.strip() for part in listed.split(",")) if name)
-
-
-def _console(width: int | None = None) -> Any:
-    """Colour on a terminal, plain elsewhere and under NO_COLOR; rich looks at both."""
-    from rich.console import Console
-
-    plain = not sys.stdout.isatty()
-    return Console(markup=False, highlight=False, width=width if plain else None)
+    return crosscheck
 
 
 # ------------------------------------------------------------------ a candidate
@@ -137,16 +84,16 @@ def check_candidate(spec: str, algorithm: str) -> int:
     from jaxnet.crosscheck.candidate import CandidateError, load
     from jaxnet.crosscheck.contracts import contract
 
-    console = _console()
+    terminal = console()
     if algorithm == "help":
-        console.print(listing(), soft_wrap=True)
+        terminal.print(listing(), soft_wrap=True)
         return 0
     if not algorithm:
         raise Mistake(f"--candidate {spec}: what does it compute? Add --against ALGORITHM ('help')")
     try:
         chosen = contract(algorithm)
     except ValueError as unknown:
-        console.print(listing(), soft_wrap=True)
+        terminal.print(listing(), soft_wrap=True)
         raise Mistake(str(unknown)) from unknown
     if not spec:
         raise Mistake(
@@ -164,9 +111,9 @@ def check_candidate(spec: str, algorithm: str) -> int:
             raise
         raise Mistake(f"{error}. {chosen.about}") from error
     first, _, rest = str(diagnosis).partition("\n")
-    console.print(f"{spec} against {chosen.signature}", soft_wrap=True)
-    console.print(first, style="green" if diagnosis.agrees else "bold red", soft_wrap=True)
-    console.print(rest, soft_wrap=True)
+    terminal.print(f"{spec} against {chosen.signature}", soft_wrap=True)
+    terminal.print(first, style="green" if diagnosis.agrees else "bold red", soft_wrap=True)
+    terminal.print(rest, soft_wrap=True)
     return 0 if diagnosis.agrees else 1
 
 
@@ -190,8 +137,8 @@ def check_matrix(file: Path | None, algorithms: Sequence[str], backends: Sequenc
     from jaxnet.crosscheck import matrix
 
     target = None if file is None else json_target(file)
-    console = _console(width=200)
-    with console.status("starting") as status:
+    terminal = console(width=200)
+    with terminal.status("starting") as status:
         try:
             found = matrix.run(
                 algorithms or None,
@@ -205,10 +152,10 @@ def check_matrix(file: Path | None, algorithms: Sequence[str], backends: Sequenc
         target.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
         target.write_text(text + "\n", encoding="utf-8")
-    console.print(table(report["rows"]))
-    console.print(_summed(report), soft_wrap=True)
+    terminal.print(table(report["rows"]))
+    terminal.print(_summed(report), soft_wrap=True)
     if target is not None:
-        console.print(f"written to {target}", soft_wrap=True)
+        terminal.print(f"written to {target}", soft_wrap=True)
     return 1 if report["summary"]["unexpected"] else 0
 
 
