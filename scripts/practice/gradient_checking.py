@@ -292,8 +292,8 @@ def draw(measurements: dict[str, Any]) -> Figure:
     )
     few, all_of = len(measurements["whole"]), len(measurements["floors"][64])
     figure.supxlabel(
-        f"Networks {'-'.join(map(str, SIZES))}, λ = {LAMBDA:g}, {EXAMPLES} examples. Table: medians "
-        f"of {few}; curves: median and middle half of {all_of}.\n"
+        f"Networks {'-'.join(map(str, SIZES))}, λ = {LAMBDA:g}, {EXAMPLES} examples. Table: "
+        f"medians of {few}; curves: median and middle half of {all_of}.\n"
         "Grey lines: the notes' 1e-7 (correct), 1e-5 (look again), 1e-3 (wrong).",
         fontsize=9.5,
     )
