@@ -60,7 +60,8 @@ def dropout(
     >>> dropout(jnp.array([1.0, 2.0]), jnp.array([True, False]), 0.5)
     Array([2., 0.], dtype=float32)
     """
-    return jnp.where(mask, a / keep_prob, 0)
+    # The reciprocal, as in `optimizers.adam`: XLA would take it on one device, not on several.
+    return jnp.where(mask, a * (1 / keep_prob), 0)
 
 
 def batch_norm(

@@ -171,9 +171,11 @@ def _adam_update(learning_rate, b1, b2, eps, grads, state, params=None):
     # `update` XLA fuses it; taken out it was a kernel of its own, 4 % of a small network's run.
     steps = t.astype(jnp.result_type(float))
 
+    # Reciprocals, because XLA makes them of divisions by a scalar in a program for one device and
+    # not in one for several, and the last place should not depend on that.
     def update(v, s):
-        v_corrected = v / (1 - b1**steps).astype(v.dtype)
-        s_corrected = s / (1 - b2**steps).astype(s.dtype)
+        v_corrected = v * (1 / (1 - b1**steps)).astype(v.dtype)
+        s_corrected = s * (1 / (1 - b2**steps)).astype(s.dtype)
         return -alpha * v_corrected / (jnp.sqrt(s_corrected) + eps)
 
     return jax.tree.map(update, mu, nu), AdamState(t, mu, nu)

@@ -61,7 +61,8 @@ def share(members: int) -> np.ndarray:
 def gather(results: Any, members: int) -> Any:
     """All members' results on every process, in order, from each process' share.
 
-    results: a pytree of NumPy arrays whose leading axis is the share of this process.
+    results: a pytree of NumPy arrays whose leading axis is the share of this process. Processes
+    need as many devices each, which is what JAX's own gathering asks for.
     """
     processes = jax.process_count()
     if processes == 1:
