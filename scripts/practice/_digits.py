@@ -1,6 +1,6 @@
 """A small training set of digits, and enough other digits to tell dev errors apart."""
 
-from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,8 @@ def whole() -> Dataset:
     return Dataset(*(jnp.asarray(np.concatenate(both)) for both in zip(*parts, strict=True)))
 
 
-def cut(key: jax.Array, digits: Dataset, sizes: Sequence[int]) -> tuple[Dataset, ...]:
+@partial(jax.jit, static_argnums=2)  # outside jit one program instead of a dozen
+def cut(key: jax.Array, digits: Dataset, sizes: tuple[int, ...]) -> tuple[Dataset, ...]:
     """Disjoint parts of the given sizes in random order; the last takes what is left."""
     order = minibatches.permutation(key, len(digits.x))
     ends = np.cumsum(sizes)
