@@ -22,6 +22,7 @@ from jaxnet import losses, mlp, optimizers, regularizers
 from jaxnet.crosscheck import layout
 from jaxnet.regularizers import is_weight
 from jaxnet.training import descend
+from reference_numpy import initializers
 from reference_numpy import mlp as reference_mlp
 from reference_numpy import optimizers as reference_optimizers
 from reference_numpy import regularizers as reference
@@ -58,10 +59,12 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     del quick
     cut_key, start_key = jax.random.split(key)
     data, _ = cut(cut_key, whole(), (TRAIN,))
-    model = mlp((PIXELS, 8, CLASSES), activation="tanh", initializer="xavier")
-    start, _ = model.init(start_key)
+    sizes = (PIXELS, 8, CLASSES)
+    model = mlp(sizes, activation="tanh")
+    rng = np.random.default_rng(int(jax.random.bits(start_key)))
+    pairs = initializers.initialize(rng, sizes, "xavier")
     with jax.enable_x64(True):
-        start, x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (start, data.x))
+        start, x = layout.layers(pairs), jnp.asarray(data.x, jnp.float64)
 
         def bare(params):
             logits, _ = model.apply(params, (), x)
@@ -108,7 +111,6 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         found = jax.device_get(run_all())
     paths = {name: jax.tree.leaves(path) for name, path in found.items()}
     X, Y = layout.columns(x), layout.one_hot(data.y, CLASSES)
-    pairs = layout.pairs(start)
     dark = np.flatnonzero(np.all(X == 0, axis=1))
     first_layers = {name: path[0].w[:, dark, :] for name, path in found.items()}
     return {
