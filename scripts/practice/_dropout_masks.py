@@ -17,6 +17,7 @@ from reference_numpy import mlp as reference
 from reference_numpy.gradient_check import flatten
 from scripts.harness import COLOURS, INK, series
 from scripts.practice import _digits as digits
+from scripts.practice._random_network import random_params
 
 # The network on whose units the masks are drawn, and the keep_prob of each hidden layer.
 SIZES, PER_LAYER = (digits.PIXELS, 32, 16, digits.CLASSES), (0.5, 0.8)
@@ -29,7 +30,7 @@ def mask_means(keys: jax.Array, whole: Dataset) -> dict[str, Any]:
 
     def member(key):
         example_key, init_key, *mask_keys = jax.random.split(key, 4)
-        params, _ = mlp(SIZES).init(init_key)
+        params = random_params(init_key, SIZES, gain=2.0)
         row = jax.random.randint(example_key, (), 0, digits.EXAMPLES)
         many = jnp.broadcast_to(whole.x[row], (MASKS, digits.PIXELS))
         plain = forward_pass(params, (), many[:1])
@@ -65,7 +66,7 @@ def one_mask(key: jax.Array, whole: Dataset) -> dict[str, Any]:
         @jax.jit
         def both():
             init_key, mask_key = jax.random.split(key)
-            params, _ = mlp(SIZES).init(init_key)
+            params = random_params(init_key, SIZES, gain=2.0)
 
             def cost(params):
                 forward = forward_pass(params, (), x, keep_prob=PER_LAYER, key=mask_key, train=True)

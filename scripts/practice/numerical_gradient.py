@@ -36,6 +36,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
+from scripts.practice._random_network import random_params
 
 TITLE = "Numerical gradients and their step"
 NOTES_SECTION = "Numerical approximation of gradients and Gradient checking"
@@ -80,18 +81,18 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 
 
 @jax.jit
-@jax.vmap
-def _draw(key: jax.Array) -> tuple[jax.Array, Any, jax.Array, jax.Array]:
-    """θ, parameters, x and y, all numbers that float32 holds."""
-    theta_key, w_key, b_key, x_key, y_key = jax.random.split(key, 5)
-    theta = jax.random.uniform(theta_key, (1,), jnp.float32, 0.5, 2)
-    params, _ = mlp(SIZES, activation="tanh", initializer="xavier").init(w_key)
-    flat, unravel = ravel_pytree(params)
-    flat = flat + 0.3 * jax.random.normal(b_key, flat.shape)  # biases that are not 0
-    params = unravel(flat.astype(jnp.float32).astype(flat.dtype))
-    x = jax.random.normal(x_key, (EXAMPLES, SIZES[0]), jnp.float32)
-    y = jax.random.normal(y_key, (EXAMPLES,), jnp.float32)
-    return theta.astype(float), params, x.astype(float), y.astype(float)
+def _draw(keys: jax.Array) -> tuple[jax.Array, Any, jax.Array, jax.Array]:
+    """Of each key θ, parameters, x and y, all numbers that float32 holds."""
+
+    def draw(key):
+        theta_key, init_key, x_key, y_key = jax.random.split(key, 4)
+        theta = jax.random.uniform(theta_key, (1,), jnp.float32, 0.5, 2)
+        params = random_params(init_key, SIZES, bias=0.3)
+        x = jax.random.normal(x_key, (EXAMPLES, SIZES[0]), jnp.float32)
+        y = jax.random.normal(y_key, (EXAMPLES,), jnp.float32)
+        return theta, jax.tree.map(lambda leaf: leaf.astype(jnp.float32), params), x, y
+
+    return jax.tree.map(lambda leaf: leaf.astype(float), lax.map(draw, keys))
 
 
 def _cube(theta: jax.Array) -> jax.Array:
