@@ -22,6 +22,7 @@ from jaxnet import losses, mlp, optimizers, regularizers
 from jaxnet.crosscheck import layout
 from jaxnet.regularizers import weights
 from jaxnet.training import Setup, descend, evaluate, make_train
+from reference_numpy import initializers
 from reference_numpy import mlp as reference_mlp
 from reference_numpy import optimizers as reference_optimizers
 from reference_numpy import regularizers as reference
@@ -144,11 +145,13 @@ def _small(key: jax.Array) -> dict[str, float]:
     """Proximal descent on 50 digits in float64, here and in the reference, from one start."""
     cut_key, start_key = jax.random.split(key)
     data, _ = cut(cut_key, whole(), (50,))
-    model = mlp((PIXELS, 5, CLASSES), activation="tanh", initializer="xavier")
-    start, _ = model.init(start_key)
+    sizes = (PIXELS, 5, CLASSES)
+    model = mlp(sizes, activation="tanh")
+    rng = np.random.default_rng(int(jax.random.bits(start_key)))
+    pairs = initializers.initialize(rng, sizes, "xavier")
     rate, lam, m = 0.5, 4.0, len(data.x)
     with jax.enable_x64(True):
-        start, x = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), (start, data.x))
+        start, x = layout.layers(pairs), jnp.asarray(data.x, jnp.float64)
 
         def cost(params):
             return losses.cost(losses.softmax_cross_entropy(model.apply(params, (), x)[0], data.y))
@@ -159,7 +162,6 @@ def _small(key: jax.Array) -> dict[str, float]:
         )
         path = jax.jit(lambda start: descend(cost, optimizer, start, steps=STEPS).w)(start)
         ours = layout.pairs(jax.tree.map(lambda leaf: np.asarray(leaf[-1]), path))
-    pairs = layout.pairs(start)
     X, Y = layout.columns(x), layout.one_hot(data.y, CLASSES)
     state = reference_optimizers.gradient_descent_init(pairs)
     for _ in range(STEPS):
