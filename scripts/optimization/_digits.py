@@ -1,7 +1,7 @@
 """Short training of a small network on digits by several update rules, each at its best α.
 
 512 examples, drawn anew for every seed, 16 hidden units, mini-batches of 32. The first third of the
-seeds chooses every rule's setting by the mean of the log training cost; the others judge it.
+seeds chooses every rule's setting by the mean training cost; the others judge it.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class Tuned(NamedTuple):
     @property
     def best(self) -> int:
         chosen_on = self.cost[:, : choosing(self.cost.shape[1])]
-        return int(np.argmin(np.log(chosen_on).mean(axis=1)))
+        return int(np.argmin(chosen_on.mean(axis=1)))
 
     def judged(self, name: str, setting: int | None = None) -> np.ndarray:
         """A measurement at the best setting, or another, of the seeds that did not choose it."""
@@ -79,7 +79,10 @@ def tune(
             cost = jnp.where(jnp.isfinite(cost), cost, 1e3)
             return Tuned(cost, error, run.history["cost"].mean(axis=1))
 
-        return jax.vmap(lambda setting: jax.vmap(lambda key: one(setting, key))(keys))(settings)
+        # Mapped rather than vmapped: the program compiles twice as fast and runs no slower.
+        return jax.lax.map(
+            lambda setting: jax.lax.map(lambda key: one(setting, key), keys), settings
+        )
 
     builds = [build for build, _ in rules]
     program = jax.jit(

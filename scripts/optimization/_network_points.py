@@ -22,8 +22,8 @@ EXAMPLES, PIXELS, CLASSES = 100, 16, 10
 NETWORK = mlp((PIXELS, 6, CLASSES), activation="tanh", initializer="xavier")
 
 # Searches for low-gradient points start on the way of batch descent, after so many updates.
-TAKEN = (0, 5, 20, 80, 300)
-SEARCH_STEPS, INNER_STEPS = 30, 15
+TAKEN = (0, 10, 50, 250)
+SEARCH_STEPS, INNER_STEPS = 24, 12
 
 WIDTHS = (1, 2, 4, 16)
 EPOCHS = 400
@@ -85,9 +85,9 @@ def low_gradient_points(
     def of_seed(key):
         w0, _ = ravel_pytree(NETWORK.init(key)[0])
         way = descend(J, optimizers.gradient_descent(0.5), w0, steps=max(taken)).w
-        return jax.vmap(find)(way[jnp.array(taken)])
+        return jax.lax.map(find, way[jnp.array(taken)])
 
-    return jax.vmap(of_seed)(keys)
+    return jax.lax.map(of_seed, keys)
 
 
 def _of_width(width: Any) -> Model:
@@ -118,6 +118,6 @@ def costs_by_width(keys: jax.Array, data: Dataset, *, epochs: int) -> jax.Array:
         width, key = member
         return train(key, width, data).history["cost"][-1, 0]
 
-    # Mapped rather than vmapped: the program compiles three times as fast.
+    # Mapped rather than vmapped: the program compiles much faster.
     members = jnp.repeat(jnp.array(WIDTHS), len(keys)), jnp.tile(keys, len(WIDTHS))
     return jax.lax.map(one, members).reshape(len(WIDTHS), len(keys))

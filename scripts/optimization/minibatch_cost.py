@@ -59,8 +59,6 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     setup = Setup(MODEL, optimizers.gradient_descent(ALPHA))
     full = make_train(lambda _: setup, batch_size=None, epochs=updates)
 
-    @jax.jit
-    @jax.vmap
     def one_seed(key):
         split_key, run_key, order_key = jax.random.split(key, 3)
         rows = minibatches.permutation(split_key, len(whole.x))
@@ -85,9 +83,10 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
                 *(jnp.broadcast_to(one, (epochs, *one.shape)) for one in (once, by_class)),
             ]
         )
-        cost, after = jax.vmap(
-            lambda batches: train_in_order(setup, run_key, train, batches, observe=after_epoch)
-        )(orders)
+        cost, after = jax.lax.map(
+            lambda batches: train_in_order(setup, run_key, train, batches, observe=after_epoch),
+            orders,
+        )
         used = jnp.sort(orders[0].reshape(epochs, EXAMPLES), axis=1)
         return {
             "full_cost": full(run_key, None, train).history["cost"].reshape(-1),
@@ -96,8 +95,9 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
             **after,
         }
 
+    program = jax.jit(lambda keys: jax.lax.map(one_seed, keys))
     return {
-        **jax.device_get(one_seed(seed_keys(key, quick))),
+        **jax.device_get(program(seed_keys(key, quick))),
         "epoch": _one_epoch(key, m=1_078),
         "reference_epoch": _reference_epoch(m=1_078),
         "batches_of_the_notes": minibatches.steps_per_epoch(5_000_000, 1_000),

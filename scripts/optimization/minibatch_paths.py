@@ -77,8 +77,6 @@ def _problem(key: jax.Array, m: int, widths: tuple[float, float]) -> tuple[Datas
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     draws, epochs = (100, 192) if quick else (DRAWS, EPOCHS)
 
-    @jax.jit
-    @jax.vmap
     def one_seed(key):
         data_key, draw_key, path_key, few_key, order_key = jax.random.split(key, 5)
         return {
@@ -87,7 +85,8 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
             **_remaining(few_key, order_key, epochs),
         }
 
-    results = jax.device_get(one_seed(seed_keys(key, quick, seeds=SEEDS)))
+    program = jax.jit(lambda keys: jax.lax.map(one_seed, keys))
+    results = jax.device_get(program(seed_keys(key, quick, seeds=SEEDS)))
     return {**results, "reference_apart": _reference_apart(results)}
 
 

@@ -132,7 +132,9 @@ def _network(keys: jax.Array, data: Dataset) -> dict[str, jax.Array]:
         w0, _ = ravel_pytree(NETWORK.init(key)[0])
         return descend(J, rule, w0, steps=NETWORK_STEPS).cost
 
-    return {name: jax.vmap(lambda key, r=rule: one(r, key))(keys) for name, rule in RULES.items()}
+    return {
+        name: jax.lax.map(lambda key, r=rule: one(r, key), keys) for name, rule in RULES.items()
+    }
 
 
 def _reference_steps(name: str, start: np.ndarray) -> int:

@@ -109,7 +109,7 @@ def _large_field(key: jax.Array) -> fields.Point:
         return path.w[jnp.array(LENGTHS)]
 
     begun = jax.vmap(way)(jnp.array([1.0, -1.0]), starts).reshape(-1, LARGE)
-    return jax.vmap(lambda x: fields.search(field, x, steps=LARGE_STEPS))(begun)
+    return jax.lax.map(lambda x: fields.search(field, x, steps=LARGE_STEPS), begun)
 
 
 def _shown(key: jax.Array, side: float) -> dict[str, Any]:
@@ -200,7 +200,7 @@ def claims(measurements: dict[str, Any]) -> list[Claim]:
                 f"is that of random symmetric matrices, {laws[d].shares[0]:.3f} (ratio; maxima "
                 "counted as well, as f and −f are alike).",
                 np.stack([_extremes(index[d])[:, 0] / laws[d].shares[0], counts[:, d - 1]], axis=1),
-                between(0.75, 1.33) if d < 5 else between(0.5, 2),
+                between(0.75, 1.33) if d < 4 else between(0.5, 2),
                 method="bootstrap",
                 statistic=share_of_minima,
             )
