@@ -6,7 +6,7 @@ Nothing but the standard library is imported here until a subcommand runs.
 import sys
 from collections.abc import Sequence
 
-from jaxnet.cli import crosscheck
+from jaxnet.cli import crosscheck, sweep
 from jaxnet.cli.terminal import Failed, Mistake
 
 __all__ = ["Failed", "Mistake", "app", "main"]
@@ -15,9 +15,9 @@ HELP = """Deep-learning algorithms on JAX, each proved against a NumPy reference
 
 jaxnet COMMAND --help says what a command does and takes."""
 
-COMMANDS = {"crosscheck": crosscheck}
+COMMANDS = {"crosscheck": crosscheck, "sweep": sweep}
 
-EXTRAS = {"crosscheck": "compare"}
+EXTRAS = {"crosscheck": "compare", "sweep": "train"}
 """What to install for a command; either one is enough for the help of all."""
 
 
