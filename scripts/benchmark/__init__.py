@@ -1,0 +1,1 @@
+"""jaxnet beside its peers, measured in turn in one run: `python -m scripts.benchmark`."""
