@@ -69,15 +69,14 @@ def _bowls(keys: jax.Array) -> dict[str, Any]:
     """Condition number, steps and largest stable α, all (scales, seeds); "own" is normalized."""
 
     def bowl(x, start):
-        """Of the cost of linear regression with features x (m, 2) and a target of its own."""
+        """Of the cost of linear regression with features x (m, 2) and an intercept."""
         m = x.shape[0]
         ones = jnp.concatenate([x, jnp.ones((m, 1))], axis=1)
         H = ones.T @ ones / m
         eigenvalues = jnp.linalg.eigvalsh(H)
-        zero = jnp.zeros(m)
 
-        def J(w):  # the target is that of w = 0, so the optimum is there
-            return losses.cost(losses.squared_error(ones @ w, zero))
+        def J(w):  # (1/m) Σ ½ (ŷ − y)² with the target that w = 0 gives, so the optimum is there
+            return w @ H @ w / 2
 
         path = descend(J, optimizers.gradient_descent(1 / eigenvalues[-1]), start, steps=STEPS)
         distance = jnp.linalg.norm(path.w, axis=1)
