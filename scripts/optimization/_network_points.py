@@ -85,9 +85,9 @@ def low_gradient_points(
     def of_seed(key):
         w0, _ = ravel_pytree(NETWORK.init(key)[0])
         way = descend(J, optimizers.gradient_descent(0.5), w0, steps=max(taken)).w
-        return jax.lax.map(find, way[jnp.array(taken)])
+        return jax.vmap(find)(way[jnp.array(taken)])
 
-    return jax.lax.map(of_seed, keys)
+    return jax.vmap(of_seed)(keys)
 
 
 def _of_width(width: Any) -> Model:

@@ -268,6 +268,7 @@ def _draw_settings(ax: Axes, measurements: dict[str, Any]) -> None:
     ax.set(xscale="log", yscale="log", xlabel="ε", ylabel="test error (%)", title="Adam's settings")
     ax.set_yticks([5, 10, 20, 40, 80], labels=["5", "10", "20", "40", "80"])
     ax.minorticks_off()
+    ax.set_ylim(5, 200)
     ax.legend(loc="upper center", fontsize=9)
 
 
