@@ -5,32 +5,17 @@ finds the caches, threads and memory of another. A peer that is not installed is
 """
 
 import argparse
-import importlib
 import json
 import os
 import platform
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import PackageNotFoundError, version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from scripts.benchmark.processes import in_own_process
+
 WORKLOADS = ("small", "population", "gradcheck")
 PACKAGES = ("jax", "jaxlib", "optax", "numpy", "torch", "scikit-learn")
-
-
-def measure(workload: str, rounds: int) -> tuple[list[dict[str, Any]], str]:
-    """Rows of one workload and the devices it ran on; to be called in a fresh process."""
-    rows = importlib.import_module(f"scripts.benchmark.{workload}").rows(rounds)
-    import jax
-
-    return rows, f"{jax.local_device_count()} × {jax.devices()[0].device_kind}"
-
-
-def in_own_process(workload: str, rounds: int) -> tuple[list[dict[str, Any]], str]:
-    """`measure` in a new process, which inherits nothing and ends with it."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, workload, rounds).result()
 
 
 def _version(package: str) -> str:

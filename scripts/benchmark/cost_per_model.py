@@ -30,7 +30,7 @@ def finding(found: dict[str, list[tuple[int, float, bool]]]) -> str:
     title = f"{ours[0]:,} models: {ours[1]:.1f} ms each in a sweep"
     if peers:
         nearest = min(peers, key=lambda name: peers[name])
-        title += f"; the quickest peer, {nearest}, takes {peers[nearest]:.1f} times as long"
+        title += f"\nThe quickest peer, {nearest}, takes {peers[nearest]:.2g} times as long"
     return title
 
 
