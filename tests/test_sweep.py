@@ -174,6 +174,19 @@ def test_what_changes_shapes_is_a_program_of_its_own():
     equal(jax.tree.map(lambda leaf: leaf[2], same.params), same.member(2).params)
 
 
+def test_a_name_that_only_one_option_reads():
+    def either(h):
+        if h["optimizer"] == "adam":
+            return Setup(mlp((2, 5, 2)), optimizers.adam(0.01, b1=h["b1"]))
+        return Setup(mlp((2, 5, 2)), optimizers.momentum(0.01, beta=h["beta"]))
+
+    hypers = {"optimizer": ["adam", "momentum"], "beta": [0.9, 0.5], "b1": [0.9, 0.5]}
+    population = sweep(either, hypers, DATA, **RUN)
+    assert population.finite.all()
+    with pytest.raises(ValueError, match="got 'beta', which build does not read"):
+        sweep(either, {**hypers, "optimizer": ["adam", "adam"]}, DATA, **RUN)
+
+
 def test_fit_goes_on_from_a_member():
     population = sweep(build, ALPHAS, DATA, **RUN)
     longer = sweep(build, ALPHAS, DATA, **{**RUN, "epochs": 5})

@@ -104,27 +104,43 @@ def split_names(
     Raises ValueError for a name that build does not read, KeyError's message made plain for one
     that it reads and does not get, and whatever else build raises on the first member.
     """
-    first = row(columns, 0)
-    own = {name: value for name, value in first.items() if name not in RUN_NAMES}
-    numbers = {name for name in own if columns[name].dtype != object}
-    whole = {name for name in numbers if columns[name].dtype.kind == "i"}
-    try:
-        read = _built(build, own, numbers - whole)
-    except KeyError as missing:
-        raise ValueError(
-            f"hypers: build reads {missing.args[0]!r}, which is not among {sorted(columns)}"
-        ) from missing
-    unread = sorted(set(own) - read)
+    names = [name for name in columns if name not in RUN_NAMES]
+    own = {name: columns[name] for name in names}
+    numbers = {name for name in names if own[name].dtype != object}
+    whole = {name for name in numbers if own[name].dtype.kind == "i"}
+    read: set[str] = set()
+    for member in _first_of_each({name: own[name] for name in names if name not in numbers}):
+        try:
+            read |= _built(build, row(own, member), numbers - whole)
+        except KeyError as missing:
+            raise ValueError(
+                f"hypers: build reads {missing.args[0]!r}, which is not among {sorted(columns)}"
+            ) from missing
+    unread = sorted(set(names) - read)
     if unread:
         raise ValueError(
             f"hypers: expected names that the training function takes ({sorted(read)}, and "
             f"{' and '.join(RUN_NAMES)}), got {', '.join(map(repr, unread))}, which build does "
             f"not read"
         )
-    static = [name for name in own if name not in numbers]
-    static += [name for name in sorted(whole) if not _traceable(build, own, numbers - whole, name)]
-    traced = [name for name in own if name not in static]
+    first = row(own, 0)
+    static = [name for name in names if name not in numbers]
+    static += [
+        name for name in sorted(whole) if not _traceable(build, first, numbers - whole, name)
+    ]
+    traced = [name for name in names if name not in static]
     return traced, static
+
+
+def _first_of_each(words: Mapping[str, np.ndarray]) -> list[int]:
+    """The first member of each combination of what is no number; member 0 where all are numbers.
+
+    One option may read a name that another does not: β of momentum where Adam is the other choice.
+    """
+    found: dict[str, int] = {}
+    for member in range(len(next(iter(words.values()), [0]))):
+        found.setdefault(repr(row(words, member)), member)
+    return list(found.values())
 
 
 def _traceable(build: Callable[[Any], Setup], own: dict[str, Any], also: set[str], name: str):
