@@ -35,7 +35,7 @@ def one_with_sklearn(x: np.ndarray, y: np.ndarray, seed: int, rate: float, epoch
 
 def sklearn_in_joblib(x: np.ndarray, y: np.ndarray, rates: np.ndarray, epochs: int) -> list[Any]:
     """Every member a task of joblib, a process for every core."""
-    from joblib import Parallel, delayed  # pyright: ignore[reportMissingImports]
+    from sklearn.utils.parallel import Parallel, delayed
 
     tasks = [
         delayed(one_with_sklearn)(x, y, seed, float(rate), epochs)

@@ -157,7 +157,6 @@ def _torch(train: Any, judge: Callable[[Any], float], epochs: int) -> list[Way |
 
 def _sklearn(train: Any, judge: Callable[[Any], float], epochs: int) -> Way | Missing:
     try:
-        import joblib  # noqa: F401  # pyright: ignore[reportMissingImports]
         import sklearn  # noqa: F401
     except ImportError:
         return Missing("scikit-learn in joblib", "not installed: pip install scikit-learn")
