@@ -70,6 +70,8 @@ class Population(NamedTuple):
 
     def _joined(self, name: str, of: Any) -> Any:
         trees = [of(part.runs) for part in self.parts]
+        if len(trees) == 1:  # one program's members are all of them, in order
+            return trees[0]
         kinds = {
             (jax.tree.structure(tree), *(leaf.shape[1:] for leaf in jax.tree.leaves(tree)))
             for tree in trees
@@ -177,6 +179,15 @@ def judge(runs: Run) -> tuple[np.ndarray, np.ndarray]:
             finite &= np.isfinite(leaf).reshape(members, -1).all(axis=1)
     scores = last_cost(runs) if runs.best is None else runs.best.error
     return np.where(finite, scores, np.nan), finite
+
+
+def assemble(columns: dict[str, np.ndarray], keys: Any, parts: tuple[Part, ...]) -> Population:
+    """A population from its parts, judged."""
+    members = len(next(iter(columns.values())))
+    scores, finite = np.full(members, np.nan), np.zeros(members, bool)
+    for part in parts:
+        scores[part.members], finite[part.members] = judge(part.runs)
+    return Population(columns, keys, parts, scores, finite)
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], directory: str | Path) -> tuple[Path, Path]:

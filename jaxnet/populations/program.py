@@ -176,14 +176,17 @@ def plain(shapes: Any) -> Any:
     return jax.tree.map(one, shapes)
 
 
+@partial(jax.jit, static_argnums=0)
+def _alone(plan: Plan, key: Any, hyper: Any, data: Any, dev: Any) -> Run:
+    return _member(plan, data, dev, 0)((key, hyper, None))
+
+
 def result_shapes(plan: Plan, inputs: Inputs, data: Any, dev: Any) -> Run:
-    """Shapes of one member's Run, without computing it."""
-
-    def run(inputs, data, dev):
-        first = jax.tree.map(lambda leaf: leaf[0], (inputs.keys, inputs.hypers, None))
-        return _member(plan, data, dev, 0)(first)
-
-    return jax.eval_shape(run, inputs._replace(after=None), data, dev)
+    """Shapes of one member's Run, without computing it; traced once and remembered by jit."""
+    key, hyper = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (inputs.keys, inputs.hypers)
+    )
+    return _alone.eval_shape(plan._replace(block=1, per_device=0), key, hyper, data, dev)
 
 
 def train_chunk(plan: Plan, inputs: Inputs, data: Any, dev: Any) -> Run:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxnet.data import Dataset
 from jaxnet.populations import devices, program
 from jaxnet.populations.hypers import Group, as_columns, groups, row
-from jaxnet.populations.population import Part, Population, judge
+from jaxnet.populations.population import Part, Population, assemble, judge
 from jaxnet.populations.store import Store, describe
 from jaxnet.training import Run, Setup
 from jaxnet.training.boundary import as_dataset, check_outputs
@@ -135,15 +135,18 @@ def train_members(
     first_epoch: int = 0,
     store: Store | None = None,
     on_chunk: Callable[[int, Run], None] = lambda members, runs: None,
+    checked: list[Group] | None = None,
 ) -> tuple[Part, ...]:
     """Train all members for `training.epochs` epochs, group by group, chunk by chunk.
 
+    checked: what check_members returned, if it was asked before; it takes a few milliseconds.
     after: parts, grouped as here, to go on from. store: where finished chunks are kept and taken
     from. on_chunk: called with the number of members of a chunk and their runs.
     Every process of a distributed run trains its share and returns all members.
     """
     parts = []
-    for number, group in enumerate(check_members(training, columns)):
+    found = check_members(training, columns) if checked is None else checked
+    for number, group in enumerate(found):
         mine = devices.share(len(group.members))
         traced = {name: column[mine] for name, column in group.traced.items()}
         members = group.members[mine]
@@ -171,7 +174,13 @@ def _train_group(
         after = program.from_host(shapes._replace(history={}), inputs.after)
         inputs = inputs._replace(after=after)
     left = np.array([place for place, member in enumerate(members) if member not in done], int)
-    results: list[Run] = []
+    # Written into one array as they come: parts joined afterwards would hold the results twice.
+    results = jax.tree.map(
+        lambda one: np.empty((len(members), *one.shape), one.dtype), program.plain(shapes)
+    )
+    for place, member in enumerate(members):
+        if member in done:
+            _put(results, place, done[member])
     if left.size:
         data, dev = jax.device_put((training.data, training.dev), program.everywhere(plan))
         plan = program.fit_memory(plan, _take(inputs, left[:1]), data, dev, training.chunk)
@@ -182,12 +191,17 @@ def _train_group(
             if store is not None:
                 store.save(members[places], runs)
             on_chunk(len(places), runs)
-            results.append(runs)
-    nothing = jax.tree.map(lambda one: np.zeros((0, *one.shape), one.dtype), program.plain(shapes))
-    rows = [nothing, *([_stack(list(done.values()))] if done else []), *results]
-    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves), *rows)
-    order = np.argsort(np.array([*done, *members[left]], int))
-    return _rows(joined, order)
+            _put(results, places, runs)
+    return results
+
+
+def _put(results: Run, places: Any, runs: Run) -> None:
+    """Write runs into their places of the results."""
+
+    def write(into: np.ndarray, leaf: Any) -> None:
+        into[places] = leaf
+
+    jax.tree.map(write, results, runs)
 
 
 def _take(inputs: program.Inputs, places: np.ndarray) -> program.Inputs:
@@ -259,24 +273,15 @@ def sweep(
     columns = as_columns(hypers)
     training = check_training(build, data, dev, key, batch_size, epochs, drop_last, chunk)
     check_flag("resume", resume)
-    check_members(training, columns)
+    found = check_members(training, columns)
     store = None
     if out is not None:
         store = Store.open(out, describe(training, key, hypers=columns), resume=resume)
     members = len(next(iter(columns.values())))
     watch = watcher(len(devices.share(members)), on_progress)
     keys = member_keys(key, columns)
-    parts = train_members(training, columns, keys, store=store, on_chunk=watch)
+    parts = train_members(training, columns, keys, store=store, on_chunk=watch, checked=found)
     return assemble(columns, keys, parts)
-
-
-def assemble(columns: dict[str, np.ndarray], keys: Any, parts: tuple[Part, ...]) -> Population:
-    """A population from its parts, judged."""
-    members = len(next(iter(columns.values())))
-    scores, finite = np.full(members, np.nan), np.zeros(members, bool)
-    for part in parts:
-        scores[part.members], finite[part.members] = judge(part.runs)
-    return Population(columns, keys, parts, scores, finite)
 
 
 def watcher(
