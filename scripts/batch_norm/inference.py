@@ -136,7 +136,7 @@ def _conventions(key: jax.Array, x: np.ndarray) -> dict[str, Any]:
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     z = x @ rng.normal(size=(PIXELS, UNITS))
     batches = np.stack([z[rng.integers(len(z), size=TORCH_BATCH)] for _ in range(TORCH_STEPS)])
-    start = np.zeros(UNITS), np.ones(UNITS)
+    start: Any = np.zeros(UNITS), np.ones(UNITS)
     with jax.enable_x64(True):
         unit = BatchNormParams(jnp.ones(UNITS), jnp.zeros(UNITS))
 
@@ -162,7 +162,7 @@ def _conventions(key: jax.Array, x: np.ndarray) -> dict[str, Any]:
         for batch in batches:
             layer(torch.from_numpy(batch))
             steps.append([layer.running_mean.numpy().copy(), layer.running_var.numpy().copy()])
-        theirs = BatchNormState(*np.array(steps).swapaxes(0, 1))
+        theirs: Any = BatchNormState(*np.array(steps).swapaxes(0, 1))
         for name in ("mean", "var"):
             pair = getattr(found["converted"], name), getattr(theirs, name)
             result[f"torch_{name}_apart"] = _relative(*pair)
@@ -170,7 +170,7 @@ def _conventions(key: jax.Array, x: np.ndarray) -> dict[str, Any]:
     return result
 
 
-def _to_torch(running: BatchNormState, start_var: np.ndarray, n: int) -> BatchNormState:
+def _to_torch(running: BatchNormState, start_var: np.ndarray, n: int) -> Any:
     """Our running statistics after t = 1, 2, … batches of n examples as torch keeps them.
 
     Both averages are linear in the batches' variances and share the start, whose weight is decayᵗ:
@@ -178,10 +178,10 @@ def _to_torch(running: BatchNormState, start_var: np.ndarray, n: int) -> BatchNo
     """
     weight = (DECAY ** np.arange(1, len(running.var) + 1))[:, None]
     var = weight * start_var + n / (n - 1) * (running.var - weight * start_var)
-    return BatchNormState(running.mean, var)
+    return running._replace(var=var)
 
 
-def _relative(left: np.ndarray, right: np.ndarray) -> float:
+def _relative(left: Any, right: Any) -> float:
     return float(np.abs(left - right).max() / np.abs(right).max())
 
 
