@@ -115,6 +115,8 @@ def _complaint_of_scripts(parts: list[str], target: list[str]) -> str | None:
     if target[0] == "scripts":
         section = target[1] if len(target) > 1 else ""
         private = target[-1].startswith("_") and target[:2] == parts[:2]
+        if target == ["scripts", "mutants", "planting"]:  # who plants bugs plants them this way
+            return None
         if section in {"harness", ""} or private or target == parts[:2]:
             return None
         if parts[1] in {"reproduce", "benchmark"} or section == "mutants" == parts[1]:

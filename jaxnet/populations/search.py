@@ -10,15 +10,14 @@ import numpy as np
 
 from jaxnet.data import Dataset
 from jaxnet.populations import samplers
+from jaxnet.populations.arguments import Training, check_training
 from jaxnet.populations.hypers import as_columns
 from jaxnet.populations.population import Part, Population, assemble, judge, last_cost
 from jaxnet.populations.spaces import Space, check_space
 from jaxnet.populations.store import Store, describe
 from jaxnet.populations.sweep import (
     Progress,
-    Training,
     check_members,
-    check_training,
     member_keys,
     train_members,
     watcher,

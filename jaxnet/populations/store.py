@@ -10,17 +10,15 @@ import zipfile
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.populations.arguments import Training
 from jaxnet.populations.program import plain, to_host
 from jaxnet.training import Run
-
-if TYPE_CHECKING:
-    from jaxnet.populations.sweep import Training
 
 MANIFEST = "run.json"
 
@@ -35,7 +33,7 @@ def _digest(tree: Any) -> str:
     return state.hexdigest()[:16]
 
 
-def describe(training: "Training", key: Any, **more: Any) -> dict[str, Any]:
+def describe(training: Training, key: Any, **more: Any) -> dict[str, Any]:
     """What has to be equal for a run to go on: data, key, numbers, versions, and `more`.
 
     What build computes cannot be told by looking at it; the shapes of its results are compared

@@ -10,13 +10,14 @@ import numpy as np
 
 from jaxnet.data import Dataset
 from jaxnet.populations import devices, program
+from jaxnet.populations.arguments import Training, check_batch_size, check_training
 from jaxnet.populations.hypers import Group, as_columns, groups, row
 from jaxnet.populations.population import Part, Population, assemble, judge
 from jaxnet.populations.store import Store, describe
 from jaxnet.training import Run, Setup
-from jaxnet.training.boundary import as_dataset, check_outputs
+from jaxnet.training.boundary import check_outputs
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_count, check_flag, check_key
+from jaxnet.validation import check_flag
 
 
 class Progress(NamedTuple):
@@ -30,18 +31,6 @@ class Progress(NamedTuple):
     best: float
 
 
-class Training(NamedTuple):
-    """What all members of a sweep or a search have in common."""
-
-    build: Callable[[Any], Setup]
-    data: Dataset
-    dev: Dataset | None
-    batch_size: int | None
-    epochs: int
-    drop_last: bool
-    chunk: int | None
-
-
 @jax.jit
 def _fold(key: PRNGKey, numbers: Any) -> Any:
     return jax.vmap(lambda number: jax.random.fold_in(key, number))(numbers)
@@ -52,45 +41,6 @@ def member_keys(key: PRNGKey, columns: Mapping[str, np.ndarray], first: int = 0)
     members = len(next(iter(columns.values())))
     numbers = columns.get("seed", first + np.arange(members))
     return _fold(key, jnp.asarray(numbers, jnp.uint32))
-
-
-def check_training(
-    build: Callable[[Any], Setup],
-    data: Dataset,
-    dev: Dataset | None,
-    key: PRNGKey,
-    batch_size: int | None,
-    epochs: int,
-    drop_last: bool,
-    chunk: int | str,
-) -> Training:
-    """All arguments that sweep and search share, checked, the data as arrays.
-
-    Raises ValueError or TypeError naming the argument.
-    """
-    if not callable(build):
-        raise TypeError(f"build: expected a function hyper ↦ Setup, got {build!r}")
-    check_key("key", key)
-    check_flag("drop_last", drop_last)
-    check_count("epochs", epochs)
-    data = as_dataset("data", data)
-    dev = None if dev is None else as_dataset("dev", dev)
-    if batch_size is not None:
-        check_batch_size("batch_size", batch_size, data)
-    if chunk != "auto":
-        check_count("chunk", chunk)
-    return Training(
-        build, data, dev, batch_size, epochs, drop_last, None if chunk == "auto" else int(chunk)
-    )
-
-
-def check_batch_size(name: str, batch_size: Any, data: Dataset) -> None:
-    """Refuse what is no whole number ≥ 1, and more than the examples there are."""
-    check_count(name, batch_size)
-    if batch_size > data.x.shape[0]:
-        raise ValueError(
-            f"{name}: expected at most the {data.x.shape[0]} examples, got {batch_size}"
-        )
 
 
 def check_members(training: Training, columns: Mapping[str, np.ndarray]) -> list[Group]:
