@@ -78,7 +78,7 @@ def share_explained(groups: np.ndarray, scores: np.ndarray) -> float:
         return 0.0
     means = np.bincount(group, ranks) / size
     within = np.square(ranks - means[group]).sum()
-    return round(max(0.0, 1 - (within / (n - k)) / (total / (n - 1))), 12)
+    return round(max(0.0, float(1 - (within / (n - k)) / (total / (n - 1)))), 12)
 
 
 def _places(values: np.ndarray, options: np.ndarray) -> np.ndarray:
@@ -200,14 +200,21 @@ def _error_axis(ax: Axes, task: Task, errors: np.ndarray) -> None:
     """A log scale where errors span much, down to zero where there are zeros; ticks in the unit."""
     found = errors[np.isfinite(errors)]
     some = found[found > 0]
+    least = 0.0
+
+    def said(error: float, place: int | None = None) -> str:
+        return f"{task.in_unit(error):g}" if error >= least or error == 0 else ""
+
     if some.size and some.max() > 8 * some.min():
         if some.size == found.size:
             ax.set_yscale("log", subs=[2, 5])
         else:
-            ax.set_yscale("symlog", linthresh=some.min(), linscale=0.3, subs=[2, 5])
-        ticks = FuncFormatter(lambda error, place: f"{task.in_unit(error):g}")
-        ax.yaxis.set_minor_formatter(ticks)
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda error, place: f"{task.in_unit(error):g}"))
+            least = float(some.min())
+            ax.set_yscale("symlog", linthresh=least, linscale=0.3, subs=[2, 5])
+            ax.autoscale_view()
+            ax.set_ylim(bottom=-least / 2)  # zeros stand clear of the axis
+        ax.yaxis.set_minor_formatter(FuncFormatter(said))
+    ax.yaxis.set_major_formatter(FuncFormatter(said))
 
 
 # ------------------------------------------------------------------ curves.png
