@@ -181,3 +181,16 @@ def test_refuses():
     for make in MAKERS:
         with pytest.raises(ValueError, match="noise"):
             make(KEY, 421, noise=-0.1)
+
+
+def test_raw_data_are_in_their_own_units():
+    for name, low, high, kind in (
+        ("digits", 0, 16, "i"),
+        ("breast_cancer", 0, 4254, "i"),
+        ("diabetes", -0.14, 0.2, "f"),
+    ):
+        x, y = datasets.raw(name)
+        assert low <= x.min() and high * 0.9 <= x.max() <= high and y.dtype.kind == kind
+        assert len(x) == sum(len(part.x) for part in datasets.load(name))
+    with pytest.raises(ValueError, match="name: expected one of"):
+        datasets.raw("moons")

@@ -17,7 +17,7 @@ from jax import lax
 from matplotlib.figure import Figure
 
 from jaxnet import Dataset, Setup, descend, losses, make_train, mlp, optimizers
-from jaxnet.data import normalization, splits
+from jaxnet.data import datasets, normalization, splits
 from jaxnet.models import forward_pass
 from jaxnet.training.evaluation import score
 from reference_numpy import normalization as reference
@@ -157,10 +157,7 @@ def _clouds(key: jax.Array) -> tuple[dict[str, Any], dict[str, Any], float]:
 
 
 def _tumours() -> tuple[Dataset, int]:
-    from sklearn.datasets import load_breast_cancer
-
-    x, y = load_breast_cancer(return_X_y=True)
-    return Dataset(jnp.asarray(x, jnp.float32), jnp.asarray(y, jnp.int32)), 2
+    return datasets.raw("breast_cancer"), 2
 
 
 def _pixels() -> tuple[Dataset, int]:
