@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxnet import Dataset, Setup, fit, losses, make_train, mlp, optimizers, regularizers
+from jaxnet import Dataset, Setup, fit, losses, make_train, mlp, optimizers, regularizers, schedules
 from jaxnet.data import datasets
 from jaxnet.populations import program, samplers, sweep, write_table
 
@@ -172,6 +172,18 @@ def test_what_changes_shapes_is_a_program_of_its_own():
     assert len(same.parts) == 2
     assert same.params[0].w.shape == (5, 2, 4)
     equal(jax.tree.map(lambda leaf: leaf[2], same.params), same.member(2).params)
+
+
+def test_build_may_read_the_batch_size():
+    """A decay counted in epochs needs it."""
+
+    def decaying(h):
+        steps = -(-90 // h["batch_size"])
+        alpha = schedules.exponential(h["alpha"], base=0.9, steps_per_epoch=steps)
+        return Setup(mlp((2, 5, 2)), optimizers.adam(alpha))
+
+    population = sweep(decaying, {"alpha": [0.1, 0.1], "batch_size": [20, 45]}, DATA, **RUN)
+    assert population.finite.all() and len(population.parts) == 2
 
 
 def test_a_name_that_only_one_option_reads():

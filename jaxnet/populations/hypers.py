@@ -10,7 +10,8 @@ import numpy as np
 from jaxnet.training import Setup
 
 RUN_NAMES = ("seed", "batch_size")
-"""Names that `sweep` itself reads: which key a member gets, and the size of its mini-batches."""
+"""Names that `sweep` itself reads: which key a member gets, and the size of its mini-batches. Build
+need not read them; it may read the batch size."""
 
 
 class Group(NamedTuple):
@@ -111,7 +112,8 @@ def split_names(
     read: set[str] = set()
     for member in _first_of_each({name: own[name] for name in names if name not in numbers}):
         try:
-            read |= _built(build, row(own, member), numbers - whole)
+            given = row({n: c for n, c in columns.items() if n != "seed"}, member)
+            read |= _built(build, given, numbers - whole)
         except KeyError as missing:
             raise ValueError(
                 f"hypers: build reads {missing.args[0]!r}, which is not among {sorted(columns)}"
@@ -119,11 +121,12 @@ def split_names(
     unread = sorted(set(names) - read)
     if unread:
         raise ValueError(
-            f"hypers: expected names that the training function takes ({sorted(read)}, and "
+            f"hypers: expected names that the training function takes "
+            f"({sorted(read - set(RUN_NAMES))}, and "
             f"{' and '.join(RUN_NAMES)}), got {', '.join(map(repr, unread))}, which build does "
             f"not read"
         )
-    first = row(own, 0)
+    first = row({name: column for name, column in columns.items() if name != "seed"}, 0)
     static = [name for name in names if name not in numbers]
     static += [
         name for name in sorted(whole) if not _traceable(build, first, numbers - whole, name)

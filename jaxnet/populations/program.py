@@ -7,7 +7,7 @@ that is one member, trained exactly as it would be alone; on an accelerator, man
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -215,11 +215,10 @@ def _placed(plan: Plan, inputs: Inputs, blocks: np.ndarray):
     return jax.device_put(blocks.astype(np.int32), spread), Inputs(keys, hypers, after, first)
 
 
-def chunk_bytes(plan: Plan, inputs: Inputs, data: Any, dev: Any) -> int:
-    """Bytes that the compiled program needs on one device, as the compiler itself states them."""
-    blocks = np.ones(plan.mesh.size, np.int32)
-    placed = _placed(plan, inputs, blocks)
-    stated = _train_chunk.lower(plan, *placed, data, dev).compile().memory_analysis()
+@cache
+def _stated_bytes(plan: Plan, structure: Any, specs: tuple[jax.ShapeDtypeStruct, ...]) -> int:
+    lowered = _train_chunk.lower(plan, *jax.tree.unflatten(structure, specs))
+    stated = lowered.compile().memory_analysis()
     if stated is None:  # a platform that does not say
         return 0
     return (
@@ -228,6 +227,28 @@ def chunk_bytes(plan: Plan, inputs: Inputs, data: Any, dev: Any) -> int:
         + stated.temp_size_in_bytes
         - stated.alias_size_in_bytes
     )
+
+
+def chunk_bytes(plan: Plan, inputs: Inputs, data: Any, dev: Any) -> int:
+    """Bytes that the compiled program needs on one device, as the compiler itself states them.
+
+    Remembered: asking takes as long as training a small member. The program is compiled here, and
+    found compiled when it is called.
+    """
+    places = plan.mesh.size * plan.per_device
+    spread, whole = NamedSharding(plan.mesh, P(AXIS)), everywhere(plan)
+
+    def of_chunk(leaf):
+        return jax.ShapeDtypeStruct((places, *leaf.shape[1:]), leaf.dtype, sharding=spread)
+
+    blocks = jax.ShapeDtypeStruct((plan.mesh.size,), np.int32, sharding=spread)
+    keys, hypers, after = jax.tree.map(of_chunk, (inputs.keys, inputs.hypers, inputs.after))
+    members = Inputs(keys, hypers, after, jax.ShapeDtypeStruct((), np.int32))
+    held = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=whole), (data, dev)
+    )
+    specs, structure = jax.tree.flatten((blocks, members, *held))
+    return _stated_bytes(plan, structure, tuple(specs))
 
 
 def fit_memory(plan: Plan, inputs: Inputs, data: Any, dev: Any, chunk: int | None) -> Plan:

@@ -151,7 +151,8 @@ def _random(looking: _Looking, budget: int) -> Population:
 
 
 def _coarse_to_fine(looking: _Looking, budget: int) -> Population:
-    watch = watcher(budget, looking.on_progress)
+    size = budget // ROUNDS
+    watch = watcher(ROUNDS * size, looking.on_progress)
     done: list[tuple[dict[str, np.ndarray], Any, tuple[Part, ...]]] = []
 
     def evaluate(points: Mapping[str, Any]) -> np.ndarray:
@@ -163,9 +164,7 @@ def _coarse_to_fine(looking: _Looking, budget: int) -> Population:
         done.append((columns, keys, parts))
         return assemble(columns, keys, parts).scores
 
-    samplers.coarse_to_fine(
-        looking.points_key, looking.space, evaluate, rounds=ROUNDS, size=budget // ROUNDS
-    )
+    samplers.coarse_to_fine(looking.points_key, looking.space, evaluate, rounds=ROUNDS, size=size)
     columns, keys, members, parts = {}, [], 0, []
     for number, (some, their_keys, their_parts) in enumerate(done):
         for name, column in some.items():

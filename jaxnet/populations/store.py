@@ -82,7 +82,7 @@ class Store(NamedTuple):
             raise ValueError(f"out: {directory} is not empty and holds no run; give another name")
         _everyone_looked()
         if jax.process_index() == 0 and not manifest.exists():
-            (directory / "chunks").mkdir(parents=True, exist_ok=True)
+            directory.mkdir(parents=True, exist_ok=True)
             beside = manifest.with_suffix(".tmp")
             beside.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
             beside.replace(manifest)
@@ -91,6 +91,7 @@ class Store(NamedTuple):
 
     def save(self, members: np.ndarray, runs: Run) -> None:
         """Write a finished chunk."""
+        (self.directory / "chunks").mkdir(exist_ok=True)
         path = self.directory / "chunks" / f"{self.stage}-{members[0]:06d}-{members[-1]:06d}.npz"
         beside = path.with_suffix(".tmp")
         leaves = {f"leaf{number}": leaf for number, leaf in enumerate(jax.tree.leaves(runs))}

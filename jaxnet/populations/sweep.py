@@ -60,12 +60,11 @@ def check_members(training: Training, columns: Mapping[str, np.ndarray]) -> list
 
 
 def _plan(training: Training, group: Group) -> program.Plan:
-    static = dict(group.static)
-    batch_size = static.pop("batch_size", training.batch_size)
+    batch_size = dict(group.static).get("batch_size", training.batch_size)
     mesh = devices.local_mesh()
     return program.Plan(
         training.build,
-        tuple(static.items()),
+        group.static,
         batch_size,
         training.epochs,
         training.drop_last,
