@@ -35,10 +35,10 @@ def build(hyper: Hypers) -> Setup:
     return Setup(model, adam)
 
 
-def cut(key: jax.Array, digits: Dataset) -> tuple[Dataset, Dataset, Dataset]:
+def cut(key: jax.Array, digits: Dataset, examples: int = TRAIN) -> tuple[Dataset, Dataset, Dataset]:
     """Disjoint training, dev and test sets; the test set is what is left."""
     order = minibatches.permutation(key, len(digits.x))
-    rows = jnp.split(order, (TRAIN, TRAIN + DEV))
+    rows = jnp.split(order, (examples, examples + DEV))
     train, dev, test = (Dataset(digits.x[part], digits.y[part]) for part in rows)
     return train, dev, test
 
