@@ -55,7 +55,6 @@ SHARES = (0.3, 0.3, 0.4)  # of the digits for training, dev, test
 SHOWN = 20  # test examples that are compared with the reference
 GUESSING = float(np.log(CLASSES))
 TARGET = 0.5  # nats: a run whose last costs are below it has trained
-LAST = 8  # updates, an epoch, over which the last cost is averaged
 
 
 class Arm(NamedTuple):
@@ -67,14 +66,14 @@ class Arm(NamedTuple):
     scale: Any = 1.0
 
 
-ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.arange(-2, 1.51, 0.5))
+ALPHAS = tuple(float(alpha) for alpha in 10.0 ** np.arange(-2, 1.01, 0.5))
 STEP = 0.5  # decades between two of them
 DEPTHS = (2, 6, DEEPEST)
 SCALES = (0.1, 0.3, 1.0, 3.0, 10.0)
 SCALE_LAYERS = DEPTHS[1]
 NORMS = (False, True)
 ARMS = [Arm(norm, layers, alpha) for norm in NORMS for layers in DEPTHS for alpha in ALPHAS]
-AT_ONCE = 12  # arms in one call of the program
+AT_ONCE = 6  # arms in one call of the program
 
 
 def _model(arm: Arm) -> Model:

@@ -15,7 +15,7 @@ WIDEST = 16
 TRAIN, DEV = 192, 600
 BATCH_SIZE, EPOCHS = 32, 8
 GUESSING = float(np.log(CLASSES))
-AT_ONCE = 8  # members that are vmapped; the groups are mapped one after another
+AT_ONCE = 10  # members that are vmapped; a rest that is no full group would compile once more
 
 Hypers = dict[str, Any]
 
