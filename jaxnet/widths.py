@@ -52,7 +52,7 @@ def draw(
 
 
 def dropout_mask(
-    key: PRNGKey, shape: tuple[int, int], keep_prob: Scalar, width: Scalar
+    key: PRNGKey, shape: tuple[int, ...], keep_prob: Scalar, width: Scalar
 ) -> Bool[Array, "batch n"]:
     """`layers.dropout_mask` of a layer of `width` units, in the first columns of `shape`."""
     batch, n = shape

@@ -8,6 +8,8 @@ from pathlib import Path
 import jax
 import pytest
 
+from scripts.harness.discovery import SECTIONS
+
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
@@ -78,10 +80,9 @@ def test_every_name_in_the_table_exists(row):
 
 def test_every_experiment_and_every_reference_is_in_the_table():
     listed = {name for row in ROWS for name in _names(row[5])}
-    sections = ("intro", "basics", "shallow", "deep")
     there = {
         f"{section}/{path.stem}"
-        for section in sections
+        for section in SECTIONS
         for path in (ROOT / "scripts" / section).glob("[a-z]*.py")
     }
     assert listed == there

@@ -254,7 +254,7 @@ def draw(measurements: dict[str, Any]) -> Figure:
             **style,
         )
     axes[1, 1].set(
-        title=f"What remains, one example an update, m = {FEW}",
+        title=f"What remains, B = 1, m = {FEW}",
         xlabel="learning rate α",
         ylabel="mean square distance",
         xscale="log",

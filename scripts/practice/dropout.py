@@ -191,7 +191,7 @@ def draw(measurements: dict[str, Any]) -> Figure:
         norms = _of(measurements, "norm_squared", _of_width(width))
         spread(ax, KEEPS, norms.T, label=f"{width} units", marker="o", **style)
     ax.set(
-        title="Weights of the wide layer grow",
+        title="Squared norm of W",
         xlabel="keep_prob",
         ylabel="Σ‖W‖² after training (no unit)",
         yscale="log",

@@ -173,7 +173,7 @@ def draw(measurements: dict[str, Any]) -> Figure:
 
     ax = axes[2, 2]
     _line(ax, measurements["distance"] / measurements["varies"], **series(1)[0])
-    ax.set(ylabel="ratio (no unit)", title="The same over the output's σ")
+    ax.set(ylabel="ratio (no unit)", title="Over the output's σ")
     _log_axis(ax, (0.1, 0.3, 1, 3))
     count = measurements["error"].shape[1]
     figure.supxlabel(
