@@ -73,11 +73,18 @@ class Fit:
         total = squares.sum()
         return (squares[alone] @ used[alone]) / total, (squares @ used) / total
 
-    def cross_validated(self) -> float:
-        """R² of the predictions for each group by the fit to the others."""
-        errors = np.empty(len(self.y))
+    def cross_validated(self) -> np.ndarray:
+        """Sums of squares by group: of the errors of the fit to the others, and around the mean."""
+        sums = []
         for place, rows in enumerate(self.groups):
             counts = np.ones(len(self.groups))
             counts[place] = 0
-            errors[rows] = self.y[rows] - self.made.values[rows] @ self.coefficients(counts)
-        return float(1 - np.mean(errors**2) / np.var(self.y))
+            errors = self.y[rows] - self.made.values[rows] @ self.coefficients(counts)
+            sums.append([np.sum(errors**2), np.sum((self.y[rows] - self.y.mean()) ** 2)])
+        return np.array(sums)
+
+
+def r_squared(sums: np.ndarray) -> float:
+    """R² from the sums of squares of `Fit.cross_validated`."""
+    errors, around = sums.sum(axis=0)
+    return float(1 - errors / around)
