@@ -61,6 +61,16 @@ def check_learning_rate(name: str, value: Any) -> None:
         check_non_negative(name, value)
 
 
+def check_batch_size(name: str, value: Any, m: int) -> None:
+    """Refuse what is not a whole number from 1 to the number of examples."""
+    check_count(name, value)
+    if value > m:
+        raise ValueError(
+            f"{name}: expected at most the {m} examples, got {value}; use {m} for full-batch "
+            f"descent"
+        )
+
+
 def check_flag(name: str, value: Any) -> None:
     """Refuse what is not a truth value; "no" would be true."""
     if not isinstance(value, bool | np.bool_):

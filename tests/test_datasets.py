@@ -194,3 +194,11 @@ def test_raw_data_are_in_their_own_units():
         assert len(x) == sum(len(part.x) for part in datasets.load(name))
     with pytest.raises(ValueError, match="name: expected one of"):
         datasets.raw("moons")
+
+
+def test_whole_is_the_parts_of_load_in_one_piece():
+    data, parts = datasets.whole("breast_cancer"), datasets.load("breast_cancer")
+    np.testing.assert_array_equal(sorted_rows(*data), sorted_rows(*joined(parts)))
+    np.testing.assert_array_equal(data.x[: len(parts.train.x)], parts.train.x)
+    with pytest.raises(ValueError, match="name"):
+        datasets.whole("mnist")

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from jaxnet.populations import use_all_cores
+
 # A model with everything in it that a device might do in another order; 11 members do not divide.
 SCRIPT = """
 import json, sys, hashlib
@@ -88,6 +90,12 @@ from jaxnet.populations import use_all_cores
 assert use_all_cores(1) == 1
 use_all_cores(3)
 """
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_no_number_of_devices(count):
+    with pytest.raises(ValueError, match="count: expected a whole number ≥ 1"):
+        use_all_cores(count)
 
 
 def test_too_late_is_an_error():

@@ -337,6 +337,11 @@ def test_a_choice_is_the_references():
         assert list(got) == list(twin)
 
 
+def test_options_that_are_lists():
+    drawn = spaces.from_uniform(jnp.array([0.1, 0.9]), "choice", [[64, 32], [8, 8]])
+    assert drawn.tolist() == [(64, 32), (8, 8)]
+
+
 def test_every_option_is_equally_likely():
     u = (jnp.arange(300) + 0.5) / 300
     drawn = spaces.from_uniform(u, "choice", (1, 2, 3))

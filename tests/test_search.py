@@ -198,6 +198,10 @@ def test_another_run_in_the_directory_is_left_alone(tmp_path):
     (tmp_path / "b" / "table.csv").write_text("mine")
     with pytest.raises(ValueError, match="is not empty and holds no run"):
         sweep(build, ALPHAS, DATA, epochs=2, out=tmp_path / "b", **RUN)
+    # Killed while it was noting what it is: that file is nobody's.
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "run.tmp").write_text("{")
+    sweep(build, ALPHAS, DATA, epochs=2, out=tmp_path / "d", **RUN)
     (tmp_path / "c").write_text("mine")
     with pytest.raises(ValueError, match="is a file; give a directory"):
         sweep(build, ALPHAS, DATA, epochs=2, out=tmp_path / "c", **RUN)
@@ -218,9 +222,10 @@ def test_a_damaged_or_foreign_chunk_is_named(tmp_path):
 
     with pytest.raises(ValueError, match="members of other shapes than build makes now"):
         sweep(wider, ALPHAS, DATA, epochs=2, out=tmp_path, resume=True, **RUN)
-    (tmp_path / "run.json").write_text("{")
-    with pytest.raises(ValueError, match=r"run.json cannot be read"):
-        sweep(build, ALPHAS, DATA, epochs=2, out=tmp_path, resume=True, **RUN)
+    for text in ("{", "[1]"):
+        (tmp_path / "run.json").write_text(text)
+        with pytest.raises(ValueError, match=r"run.json cannot be read"):
+            sweep(build, ALPHAS, DATA, epochs=2, out=tmp_path, resume=True, **RUN)
 
 
 def test_a_table_of_json_lines_is_read_by_others(tmp_path):

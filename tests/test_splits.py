@@ -153,3 +153,23 @@ def test_refuses_what_the_annotations_refuse_too(monkeypatch):
 def test_train_dev_test_refuses_targets_of_another_length():
     with pytest.raises(ValueError, match=r"data\.y.*7"):
         splits.train_dev_test(KEY, Dataset(jnp.zeros((7, 2)), jnp.zeros(6, int)))
+
+
+def test_cut_gives_disjoint_parts_of_the_sizes_asked_for_and_the_rest():
+    data = Dataset(jnp.arange(24.0)[:, None] * jnp.ones(2), jnp.arange(24))
+    parts = splits.cut(KEY, data, (5, 7))
+    assert [part.x.shape for part in parts] == [(5, 2), (7, 2), (12, 2)]
+    assert cover([part.y for part in parts], 24)
+    for part in parts:
+        np.testing.assert_array_equal(part.x[:, 0], part.y)
+    again = splits.cut(jax.random.key(1), data, (5, 7))
+    assert not np.array_equal(again[0].y, parts[0].y)
+    assert [len(part.y) for part in splits.cut(KEY, data, (24,))] == [24, 0]
+
+
+@pytest.mark.parametrize(
+    "sizes, said", [((5, 0), "sizes\\[1\\]"), ((20, 5), "at most the 24.* 25")]
+)
+def test_cut_refuses(sizes, said):
+    with pytest.raises(ValueError, match=said):
+        splits.cut(KEY, Dataset(jnp.ones((24, 2)), jnp.arange(24)), sizes)

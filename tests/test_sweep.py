@@ -174,6 +174,21 @@ def test_what_changes_shapes_is_a_program_of_its_own():
     equal(jax.tree.map(lambda leaf: leaf[2], same.params), same.member(2).params)
 
 
+def test_build_may_take_its_hyperparameters_apart():
+    def spread(h):
+        numbers = {name: value for name, value in h.items() if name != "init_scale"}
+        model = mlp((2, 5, 2))
+        if "init_scale" in h:
+            model = mlp((2, 5, 2), init_scale=h["init_scale"])
+        return Setup(model, optimizers.adam(**numbers))
+
+    hypers = {"learning_rate": [0.1, 0.2], "b1": [0.9, 0.8], "init_scale": [1.0, 0.5]}
+    assert sweep(spread, hypers, DATA, **RUN).finite.all()
+    everything = {"learning_rate": [0.1, 0.2], "b1": [0.9, 0.8]}
+    plain = sweep(lambda h: Setup(mlp((2, 5, 2)), optimizers.adam(**h)), everything, DATA, **RUN)
+    equal(plain.member(0), sweep(spread, everything, DATA, **RUN).member(0))
+
+
 def test_build_may_read_the_batch_size():
     """A decay counted in epochs needs it."""
 
@@ -322,6 +337,8 @@ BAD = [
     ({"learning_rate": 0.1}, {}, r"hypers\['learning_rate'\]: expected an array \(members,\)"),
     ({"learning_rate": []}, {}, r"with at least one, got shape \(0,\)"),
     ({"learning_rate": [0.1, np.nan]}, {}, "expected finite numbers"),
+    ({"learning_rate": [0.1, 1e300]}, {}, "finite numbers that float32 can hold"),
+    ({"learning_rate": [0.1], "seed": [2**40]}, {}, "finite numbers that int32 can hold"),
     ({"learning_rate": [0.1], "l2": [0.1, 0.2]}, {}, "arrays of one length"),
     (
         {"learning_rate": [0.1], "momentum": [0.9]},

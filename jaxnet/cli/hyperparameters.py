@@ -14,6 +14,7 @@ from jaxnet.populations import Space
 from jaxnet.populations.hypers import as_columns, split_names
 from jaxnet.populations.spaces import Dimension, options_of
 from jaxnet.validation import (
+    check_batch_size,
     check_choice,
     check_count,
     check_decay,
@@ -137,25 +138,16 @@ def make_build(
     sees which names have an effect: those of every optimizer that the space has.
     hidden: sizes of the hidden layers; () is left to "width" and "depth" of the space, which
     otherwise are one layer of 64 units. All widths are one program, that of the widest.
-    Raises ValueError for sizes that are given twice, and a decay per epoch whose number of steps
-    the space leaves open.
+    Raises ValueError for sizes that are given twice, and batches larger than the data.
     """
     if "width" in space and hidden:
         raise ValueError("--hidden: the space gives the width; leave one of them out")
     if "depth" in space and len(hidden) > 1:
         raise ValueError("--hidden: the space gives the depth; give one size for all layers")
-    if {"decay_rate", "batch_size"} <= set(space):
-        raise ValueError(
-            "decay_rate: it is per epoch, and how many steps that are, the space's batch_size "
-            "leaves open; leave one of them out"
-        )
     m = len(task.data.train.x)
-    largest = max(values_of("batch_size", space["batch_size"])) if "batch_size" in space else 1
-    if largest > m:
-        raise ValueError(f"batch_size: expected at most the {m} training examples, got {largest}")
-    if batch_size > m:
-        raise ValueError(f"--batch-size: expected at most the {m} examples, got {batch_size}")
-    per_epoch = steps_per_epoch(m, batch_size)
+    if "batch_size" in space:
+        check_batch_size("batch_size", max(values_of("batch_size", space["batch_size"])), m)
+    check_batch_size("--batch-size", batch_size, m)
     rules = values_of("optimizer", space["optimizer"]) if "optimizer" in space else ["adam"]
     numbers = sorted({name for rule in rules for name in RULES[rule].numbers})
     sizes = hidden or (max(values_of("width", space["width"])) if "width" in space else 64,)
@@ -174,6 +166,8 @@ def make_build(
 
         alpha, decay = h.get("learning_rate", LEARNING_RATE), h.get("decay_rate")
         if decay is not None:
+            # Compiled in, the size is a plain number here; the decay counts epochs, not steps.
+            per_epoch = steps_per_epoch(m, h.get("batch_size", batch_size))
             alpha = schedules.inverse_time(alpha, decay_rate=decay, steps_per_epoch=per_epoch)
         rule = RULES[h.get("optimizer", "adam")]
         takes = {name: value for name, value in given(numbers).items() if name in rule.numbers}

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,13 @@ class Request(NamedTuple):
     strategy: str
     points_per_axis: int | None
     seed: int
+
+
+def request_as_dict(request: Request) -> dict[str, Any]:
+    """A request as a flat dict, hyperparameters one by one, and the version that carries it out."""
+    plain = {name: value for name, value in request._asdict().items() if name != "space"}
+    space = {f"space.{name}": dimension for name, dimension in request.space.items()}
+    return plain | space | {"jax": version("jax")}
 
 
 class Plan(NamedTuple):

@@ -13,6 +13,9 @@ from jaxnet.cli.terminal import DEBUG, Failed, Mistake, console, option
 SHOWN = 10
 """Members of the leaderboard."""
 
+MANIFEST = "sweep.json"
+"""Says what was asked for; the population's own store, in `members`, says what was trained."""
+
 
 def command() -> Callable[..., int]:
     """The function whose parameters are the options of `jaxnet sweep`."""
@@ -93,8 +96,8 @@ def run(given: Mapping[str, Any], space: Path, out: Path, *, resume: bool) -> in
     given: the options of those names. Raises Mistake before anything is trained or written, Failed
     for what happens afterwards.
     """
-    from jaxnet.cli.directory import claim
     from jaxnet.populations import use_all_cores
+    from jaxnet.populations.store import claim
 
     try:
         use_all_cores()  # before anything below asks JAX for a device
@@ -103,7 +106,7 @@ def run(given: Mapping[str, Any], space: Path, out: Path, *, resume: bool) -> in
     try:
         # Pictures are drawn last, but a matplotlib that is missing should be told of first.
         from jaxnet.cli import pictures  # noqa: F401
-        from jaxnet.cli.plan import prepare, read_request
+        from jaxnet.cli.plan import prepare, read_request, request_as_dict
 
         plan = prepare(read_request(given, space))
     except ImportError as missing:
@@ -112,7 +115,13 @@ def run(given: Mapping[str, Any], space: Path, out: Path, *, resume: bool) -> in
         raise Mistake(f"{error.filename}: {error.strerror}") from error
     except ValueError as error:
         raise Mistake(str(error)) from error
-    resumed = claim(out, plan.request._asdict(), resume=resume)
+    try:
+        resumed = claim(out / MANIFEST, request_as_dict(plan.request), resume=resume)
+    except OSError as error:
+        raise Mistake(f"--out {out}: {error.strerror}") from error
+    except ValueError as error:
+        said = str(error).replace("out: ", "--out ", 1).replace("by resume", "by --resume", 1)
+        raise Mistake(said) from error
     try:
         finish(plan, out, resumed=resumed)
     except KeyboardInterrupt as stop:

@@ -169,6 +169,19 @@ _LOADERS = {
 }
 
 
+def whole(name: str) -> Dataset:
+    """A data set of `load` in one piece, to be cut anew: every seed of an experiment its own way.
+
+    Its examples are those of `load`, the training part's first; features that `load` normalizes are
+    normalized with that part's μ and σ. Raises what `load` raises.
+
+    >>> whole("moons").x.shape
+    (1500, 2)
+    """
+    parts = load(name)
+    return Dataset(*(jnp.concatenate(of_all) for of_all in zip(*parts, strict=True)))
+
+
 def load(name: str, *, key: PRNGKey | None = None) -> Split:
     """A data set, cut 60/20/20 into train, dev and test, stratified where there are classes.
 

@@ -12,7 +12,7 @@ from jaxtyping import Array, Int32
 
 from jaxnet.data.types import Dataset
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_count, check_targets
+from jaxnet.validation import check_batch_size, check_count, check_targets
 
 _PACKED_LIMIT = 2**14
 
@@ -60,12 +60,7 @@ def steps_per_epoch(m: int, batch_size: int, drop_last: bool = False) -> int:
     (5000, 3, 2)
     """
     check_count("m", m)
-    check_count("batch_size", batch_size)
-    if batch_size > m:
-        raise ValueError(
-            f"batch_size: expected at most the {m} examples there are, got {batch_size}; use {m} "
-            f"for full-batch descent"
-        )
+    check_batch_size("batch_size", batch_size, m)
     return m // batch_size if drop_last else -(-m // batch_size)
 
 

@@ -8,6 +8,7 @@ ten thousand examples and not a share of the data.
 import itertools
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -52,6 +53,27 @@ def split(key: PRNGKey, m: int, fractions: Sequence[float]) -> Parts:
         )
     order = permutation(key, m)
     return tuple(order[start:end] for start, end in itertools.pairwise((0, *ends)))
+
+
+@partial(jax.jit, static_argnums=2)  # outside jit one program instead of a dozen
+def cut(key: PRNGKey, data: Dataset, sizes: tuple[int, ...]) -> tuple[Dataset, ...]:
+    """Disjoint parts of given sizes, in random order, and as a last one all that is left.
+
+    sizes: whole numbers ≥ 1. Returns len(sizes) + 1 data sets, the last possibly empty.
+    Raises ValueError for a size below 1, and for more examples than there are.
+
+    >>> data = Dataset(jnp.zeros((10, 2)), jnp.zeros(10, int))
+    >>> [part.x.shape[0] for part in cut(jax.random.key(0), data, (3, 5))]
+    [3, 5, 2]
+    """
+    for place, size in enumerate(sizes):
+        check_count(f"sizes[{place}]", size)
+    if sum(sizes) > len(data.x):
+        raise ValueError(
+            f"sizes: expected at most the {len(data.x)} examples together, got {sum(sizes)}"
+        )
+    rows = jnp.split(permutation(key, len(data.x)), np.cumsum(sizes))
+    return tuple(Dataset(data.x[part], data.y[part]) for part in rows)
 
 
 def stratified(key: PRNGKey, labels: Int[Array, " m"], fractions: Sequence[float]) -> Parts:

@@ -7,7 +7,7 @@ from jaxnet.data import Dataset
 from jaxnet.training import Setup
 from jaxnet.training.boundary import as_dataset
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_count, check_flag, check_key
+from jaxnet.validation import check_batch_size, check_count, check_flag, check_key
 
 
 class Training(NamedTuple):
@@ -44,18 +44,9 @@ def check_training(
     data = as_dataset("data", data)
     dev = None if dev is None else as_dataset("dev", dev)
     if batch_size is not None:
-        check_batch_size("batch_size", batch_size, data)
+        check_batch_size("batch_size", batch_size, data.x.shape[0])
     if chunk != "auto":
         check_count("chunk", chunk)
     return Training(
         build, data, dev, batch_size, epochs, drop_last, None if chunk == "auto" else int(chunk)
     )
-
-
-def check_batch_size(name: str, batch_size: Any, data: Dataset) -> None:
-    """Refuse what is no whole number ≥ 1, and more than the examples there are."""
-    check_count(name, batch_size)
-    if batch_size > data.x.shape[0]:
-        raise ValueError(
-            f"{name}: expected at most the {data.x.shape[0]} examples, got {batch_size}"
-        )

@@ -7,7 +7,12 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxnet.validation import check_count
+
 AXIS = "members"
+
+UNKNOWN_HOST = 2 * 2**30
+"""Bytes taken where the host does not say how many it has."""
 
 
 def use_all_cores(count: int | None = None) -> int:
@@ -18,14 +23,13 @@ def use_all_cores(count: int | None = None) -> int:
     first array is too late. Nothing happens on other platforms.
 
     count: number of devices instead of the number of cores, at least 1. Returns the number.
-    Raises RuntimeError when JAX has started already with another number: a run on fewer cores
-    would look the same, only slower.
+    Raises ValueError for a count below 1, RuntimeError when JAX has started already with another
+    number: a run on fewer cores would look the same, only slower.
     """
     if count is None:
-        count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    count = count or 1
-    if count < 1:
-        raise ValueError(f"count: expected a whole number ≥ 1, got {count}")
+        here = hasattr(os, "sched_getaffinity")
+        count = len(os.sched_getaffinity(0)) if here else os.cpu_count() or 1
+    check_count("count", count)
     try:
         jax.config.update("jax_num_cpu_devices", count)
     except RuntimeError:
@@ -49,6 +53,8 @@ def memory_limit(device: Any) -> int:
     stats = device.memory_stats() or {}
     if "bytes_limit" in stats:
         return int(0.8 * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
+    if not hasattr(os, "sysconf"):  # Windows does not say without another package
+        return UNKNOWN_HOST // jax.local_device_count()
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return host // (2 * jax.local_device_count())
 

@@ -26,45 +26,57 @@ class Group(NamedTuple):
     traced: dict[str, np.ndarray]
 
 
-class _Recorder(dict):
-    """A dict that remembers which of its names were read."""
+class _Recorder(Mapping):
+    """A mapping that remembers which of its names were read, be it by `get`, `in` or `**`.
+
+    No dict, whose `**` would go past this class.
+    """
 
     def __init__(self, values: Mapping[str, Any]):
-        super().__init__(values)
-        self.read: set[str] = set()
+        self.values_of, self.read = dict(values), set()
 
     def __getitem__(self, name: str) -> Any:
         self.read.add(name)
-        return super().__getitem__(name)
+        return self.values_of[name]
 
-    def get(self, name: str, default: Any = None) -> Any:
-        self.read.add(name)
-        return super().get(name, default)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_of)
+
+    def __len__(self) -> int:
+        return len(self.values_of)
 
 
 def as_columns(hypers: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Hyperparameters as NumPy arrays of one length: numbers in JAX's dtypes, others as objects.
 
-    Raises ValueError for none, other lengths, other ranks, and numbers that are not finite.
+    Raises ValueError for none, other lengths, other ranks, and numbers that are not finite or that
+    the dtype cannot hold.
     """
     if not isinstance(hypers, Mapping) or not hypers:
         raise ValueError(f"hypers: expected a dict name ↦ array with at least one, got {hypers!r}")
     columns = {}
     for name, values in hypers.items():
         column = np.asarray(values)
+        given = column
         if column.ndim != 1 or len(column) == 0:
             raise ValueError(
                 f"hypers[{name!r}]: expected an array (members,) with at least one, got shape "
                 f"{column.shape}"
             )
         if column.dtype.kind == "f":
-            if not np.isfinite(column).all():
-                raise ValueError(f"hypers[{name!r}]: expected finite numbers, got {column}")
-            column = column.astype(jnp.result_type(float))
+            with np.errstate(over="ignore"):
+                column = column.astype(jnp.result_type(float))
+            held = np.isfinite(column)
         elif column.dtype.kind in "iu":
             column = column.astype(np.int32)
+            held = column == given
         else:
-            column = column.astype(object)
+            column, held = column.astype(object), np.array(True)
+        if not held.all():
+            raise ValueError(
+                f"hypers[{name!r}]: expected finite numbers that {column.dtype} can hold, got "
+                f"{given}"
+            )
         columns[name] = column
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
@@ -82,17 +94,17 @@ def row(columns: Mapping[str, np.ndarray], member: SupportsIndex) -> dict[str, A
 
 def _built(build: Callable[[Any], Setup], values: Mapping[str, Any], traced: set[str]) -> set[str]:
     """Trace build with some names as tracers; returns the names that it read. Computes nothing."""
-    seen = _Recorder(values)
+    read: set[str] = set()
 
     def start(given):
-        for name, value in given.items():
-            dict.__setitem__(seen, name, value)
+        seen = _Recorder({**values, **given})
         setup = build(seen)
+        read.update(seen.read)
         params, _ = setup.model.init(jax.random.key(0))
         return setup.optimizer.init(params)
 
     jax.eval_shape(start, {name: jnp.asarray(values[name]) for name in traced})
-    return seen.read
+    return read
 
 
 def split_names(

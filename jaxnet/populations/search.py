@@ -12,7 +12,7 @@ from jaxnet.data import Dataset
 from jaxnet.populations import samplers
 from jaxnet.populations.arguments import Training, check_training
 from jaxnet.populations.hypers import as_columns
-from jaxnet.populations.population import Part, Population, assemble, judge, last_cost
+from jaxnet.populations.population import Part, Population, assemble
 from jaxnet.populations.spaces import Space, check_space
 from jaxnet.populations.store import Store, describe
 from jaxnet.populations.sweep import (
@@ -22,7 +22,7 @@ from jaxnet.populations.sweep import (
     train_members,
     watcher,
 )
-from jaxnet.training import Run, Setup
+from jaxnet.training import Setup
 from jaxnet.types import PRNGKey
 from jaxnet.validation import check_choice, check_count, check_flag
 
@@ -183,22 +183,24 @@ def _halving(looking: _Looking, budget: int) -> Population:
     before: tuple[Part, ...] | None = None
     alive, begun, stopped = np.arange(ladder[0].members), 0, []
     for number, rung in enumerate(ladder):
+        here = {name: column[alive] for name, column in columns.items()}
         parts = train_members(
             looking.training._replace(epochs=rung.epochs - begun),
-            {name: column[alive] for name, column in columns.items()},
+            here,
             keys[alive],
             after=before,
             first_epoch=begun,
             store=looking.at(f"rung{number}"),
             on_chunk=watch,
         )
+        there = assemble(here, keys[alive], parts)
         parts = tuple(
             _joined(part._replace(members=alive[part.members]), before[place] if before else None)
             for place, part in enumerate(parts)
         )
         if number + 1 == len(ladder):
             return assemble(columns, keys, (*stopped, *parts))
-        survivors = _best_of(parts, ladder[number + 1].members)
+        survivors = alive[there.order()[: ladder[number + 1].members]]
         kept = [np.isin(part.members, survivors) for part in parts]
         stopped += [_some(part, ~keep) for part, keep in zip(parts, kept, strict=True)]
         going = [_some(part, keep) for part, keep in zip(parts, kept, strict=True) if keep.any()]
@@ -218,18 +220,6 @@ def _joined(part: Part, before: Part | None) -> Part:
         part.runs.history,
     )
     return part._replace(runs=part.runs._replace(history=history))
-
-
-def _best_of(parts: tuple[Part, ...], members: int) -> np.ndarray:
-    """The members with the lowest scores, those of equal score by cost; not finite ones last."""
-    scores = np.concatenate([judge(part.runs)[0] for part in parts])
-    costs = np.concatenate([_cost(part.runs) for part in parts])
-    order = np.lexsort((costs, np.nan_to_num(scores, nan=np.inf)))
-    return np.concatenate([part.members for part in parts])[order[:members]]
-
-
-def _cost(runs: Run) -> np.ndarray:
-    return last_cost(runs) if runs.best is None else np.asarray(runs.best.cost)
 
 
 def _some(part: Part, chosen: np.ndarray) -> Part:

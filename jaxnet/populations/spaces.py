@@ -72,7 +72,9 @@ def options_of(name: str, dimension: Dimension) -> np.ndarray:
     if numbers:
         return np.asarray(options)
     array = np.empty(len(options), object)
-    array[:] = options
+    for place, option in enumerate(options):
+        # A list, as a file has it, could be no part of a program's name.
+        array[place] = tuple(option) if isinstance(option, list) else option
     return array
 
 

@@ -72,21 +72,7 @@ class Store(NamedTuple):
         set, holds another run (naming what differs), or holds something else.
         """
         directory = Path(directory)
-        manifest = directory / MANIFEST
-        wanted = json.loads(json.dumps(configuration))
-        if directory.exists() and not directory.is_dir():
-            raise ValueError(f"out: {directory} is a file; give a directory")
-        if manifest.exists():
-            _check_same(manifest, wanted, resume)
-        elif directory.is_dir() and any(directory.iterdir()):
-            raise ValueError(f"out: {directory} is not empty and holds no run; give another name")
-        _everyone_looked()
-        if jax.process_index() == 0 and not manifest.exists():
-            directory.mkdir(parents=True, exist_ok=True)
-            beside = manifest.with_suffix(".tmp")
-            beside.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
-            beside.replace(manifest)
-        _everyone_looked()
+        claim(directory / MANIFEST, configuration, resume=resume)
         return Store(directory)
 
     def save(self, members: np.ndarray, runs: Run) -> None:
@@ -130,14 +116,42 @@ class Store(NamedTuple):
         return dict(sorted(found.items()))
 
 
+def claim(manifest: Path, configuration: Mapping[str, Any], *, resume: bool) -> bool:
+    """Note in a directory which run it holds, so that none is mixed with or lost to another.
+
+    manifest: the file that says so; its directory is made if there is none. Returns whether it held
+    this run already.
+    Raises ValueError, and changes nothing, where it holds this run and resume is not set, another
+    run (naming what differs), or something else.
+    """
+    directory, beside = manifest.parent, manifest.with_suffix(".tmp")
+    wanted = json.loads(json.dumps(configuration))
+    held = manifest.exists()
+    if directory.exists() and not directory.is_dir():
+        raise ValueError(f"out: {directory} is a file; give a directory")
+    if held:
+        _check_same(manifest, wanted, resume)
+    elif directory.is_dir() and any(path != beside for path in directory.iterdir()):
+        raise ValueError(f"out: {directory} is not empty and holds no run; give another name")
+    _everyone_looked()
+    if jax.process_index() == 0 and not held:
+        directory.mkdir(parents=True, exist_ok=True)
+        beside.write_text(json.dumps(wanted, indent=1) + "\n", encoding="utf-8")
+        beside.replace(manifest)
+    _everyone_looked()
+    return held
+
+
 def _check_same(manifest: Path, wanted: Mapping[str, Any], resume: bool) -> None:
     try:
         there = json.loads(manifest.read_text(encoding="utf-8"))
+        if not isinstance(there, dict):
+            raise ValueError("it is no run's")
     except ValueError as error:
         raise ValueError(f"out: {manifest} cannot be read ({error}); give another name") from None
     differing = [
-        f"{name}: {there.get(name)!r} there, {wanted.get(name)!r} now"
-        for name in sorted({*there, *wanted})
+        f"{name}: {there.get(name, 'nothing')!r} there, {wanted.get(name, 'nothing')!r} now"
+        for name in dict.fromkeys([*there, *wanted])
         if there.get(name) != wanted.get(name)
     ]
     if differing:

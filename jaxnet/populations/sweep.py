@@ -10,14 +10,14 @@ import numpy as np
 
 from jaxnet.data import Dataset
 from jaxnet.populations import devices, program
-from jaxnet.populations.arguments import Training, check_batch_size, check_training
+from jaxnet.populations.arguments import Training, check_training
 from jaxnet.populations.hypers import Group, as_columns, groups, row
 from jaxnet.populations.population import Part, Population, assemble, judge
 from jaxnet.populations.store import Store, describe
 from jaxnet.training import Run, Setup
 from jaxnet.training.boundary import check_outputs
 from jaxnet.types import PRNGKey
-from jaxnet.validation import check_flag
+from jaxnet.validation import check_batch_size, check_flag
 
 
 class Progress(NamedTuple):
@@ -48,7 +48,7 @@ def check_members(training: Training, columns: Mapping[str, np.ndarray]) -> list
     if "seed" in columns and (columns["seed"].dtype.kind != "i" or (columns["seed"] < 0).any()):
         raise ValueError(f"hypers['seed']: expected whole numbers ≥ 0, got {columns['seed']}")
     for batch_size in set(columns.get("batch_size", ())):
-        check_batch_size("hypers['batch_size']", int(batch_size), training.data)
+        check_batch_size("hypers['batch_size']", int(batch_size), training.data.x.shape[0])
     found = list(groups(training.build, columns))
     for group in found:
         setup = training.build(row(columns, int(group.members[0])))
@@ -226,8 +226,8 @@ def sweep(
     store = None
     if out is not None:
         store = Store.open(out, describe(training, key, hypers=columns), resume=resume)
-    members = len(next(iter(columns.values())))
-    watch = watcher(len(devices.share(members)), on_progress)
+    mine = sum(len(devices.share(len(group.members))) for group in found)
+    watch = watcher(mine, on_progress)
     keys = member_keys(key, columns)
     parts = train_members(training, columns, keys, store=store, on_chunk=watch, checked=found)
     return assemble(columns, keys, parts)

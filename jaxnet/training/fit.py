@@ -17,6 +17,7 @@ from jaxnet.training.run import Run, Setup, make_train
 from jaxnet.training.static import join, split_static
 from jaxnet.types import PRNGKey, Scalar
 from jaxnet.validation import (
+    check_batch_size,
     check_count,
     check_flag,
     check_functions,
@@ -104,12 +105,7 @@ def fit(
     data = as_dataset("data", data)
     m = data.x.shape[0]
     if batch_size is not None:
-        check_count("batch_size", batch_size)
-        if batch_size > m:
-            raise ValueError(
-                f"batch_size: expected at most the {m} examples, got {batch_size}; None takes all "
-                f"of them in every update"
-            )
+        check_batch_size("batch_size", batch_size, m)
     check_count("epochs", epochs)
     check_non_negative("l2", l2)
     check_non_negative("l1", l1)

@@ -13,7 +13,7 @@ from jaxnet.data import Dataset, minibatches
 from jaxnet.models import Model
 from jaxnet.training.evaluation import score
 from jaxnet.types import Params, PRNGKey, Scalar, State
-from jaxnet.validation import check_count, check_flag, check_key
+from jaxnet.validation import check_batch_size, check_count, check_flag, check_key
 
 
 class Setup(NamedTuple):
@@ -186,8 +186,8 @@ def make_train(
         if keep_best and dev is None:
             raise ValueError("dev: expected a dev set to tell the best epoch by, got None")
         m = data.x.shape[0]
-        if batch_size is not None and batch_size > m:
-            raise ValueError(f"batch_size: expected at most the {m} examples, got {batch_size}")
+        if batch_size is not None:
+            check_batch_size("batch_size", batch_size, m)
         for name, part in (("data", data), ("dev", dev)):
             if part is not None and part.y.shape[:1] != part.x.shape[:1]:
                 raise ValueError(

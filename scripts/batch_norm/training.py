@@ -122,8 +122,7 @@ def _model(arm: Arm) -> Model:
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    parts = datasets.load("digits")
-    whole = Dataset(*(jnp.asarray(np.concatenate(both)) for both in zip(*parts, strict=True)))
+    whole = datasets.whole("digits")
 
     def build(arm):
         return Setup(_model(arm), optimizers.gradient_descent(arm.alpha))

@@ -44,8 +44,10 @@ def sklearn_in_joblib(x: np.ndarray, y: np.ndarray, rates: np.ndarray, epochs: i
     return list(Parallel(n_jobs=-1)(tasks))
 
 
-def torch_one_after_another(x: Any, y: Any, rates: np.ndarray, epochs: int) -> list[Any]:
-    """The ordinary loop of torch, with its fused Adam, for one model after another."""
+def torch_one_after_another(
+    x: Any, y: Any, rates: np.ndarray, epochs: int, *, fused: bool = True
+) -> list[Any]:
+    """The ordinary loop of torch, by default with its fused Adam, for one model after another."""
     import torch  # pyright: ignore[reportMissingImports]
 
     def train(seed, rate):
@@ -53,7 +55,7 @@ def torch_one_after_another(x: Any, y: Any, rates: np.ndarray, epochs: int) -> l
         model = torch.nn.Sequential(
             torch.nn.Linear(*WIDTHS[:2]), torch.nn.ReLU(), torch.nn.Linear(*WIDTHS[1:])
         )
-        optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=True)
+        optimizer = torch.optim.Adam(model.parameters(), lr=rate, fused=fused)
         for _ in range(epochs):
             for indices in torch.randperm(len(x)).split(BATCH):
                 optimizer.zero_grad()

@@ -12,9 +12,11 @@ import numpy as np
 import optax
 
 import jaxnet
+from scripts.benchmark import ensembles
+from scripts.benchmark.ensembles import BATCH, EPOCHS
 from scripts.benchmark.timing import Missing, System, in_turn
 
-EPOCHS, BATCH, ALPHA = 50, 64, 1e-3
+ALPHA = 1e-3
 
 
 def digits():
@@ -93,26 +95,13 @@ def _bare_scan(train, test) -> System:
 
 def _sklearn_small(train, test) -> System | Missing:
     try:
-        from sklearn.neural_network import MLPClassifier
+        import sklearn  # noqa: F401
     except ImportError:
         return Missing("scikit-learn", "not installed: pip install scikit-learn")
     x, y = np.asarray(train.x, np.float32), np.asarray(train.y)
 
     def run():
-        import warnings
-
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that 50 epochs were not enough to converge
-            return MLPClassifier(
-                (64,),
-                alpha=0,
-                batch_size=BATCH,  # pyright: ignore[reportArgumentType]
-                learning_rate_init=ALPHA,
-                max_iter=EPOCHS,
-                tol=0,
-                n_iter_no_change=EPOCHS,
-                random_state=0,
-            ).fit(x, y)
+        return ensembles.one_with_sklearn(x, y, 0, ALPHA, EPOCHS)
 
     return System(
         "scikit-learn",
@@ -131,17 +120,8 @@ def _torch_small(train, test, fused: bool) -> System | Missing:
     x, y = torch.tensor(np.asarray(train.x)), torch.tensor(np.asarray(train.y)).long()
 
     def run():
-        torch.manual_seed(0)
-        model = torch.nn.Sequential(
-            torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10)
-        )
-        optimizer = torch.optim.Adam(model.parameters(), lr=ALPHA, fused=fused)
-        for _ in range(EPOCHS):
-            for indices in torch.randperm(len(x)).split(BATCH):
-                optimizer.zero_grad()
-                torch.nn.functional.cross_entropy(model(x[indices]), y[indices]).backward()
-                optimizer.step()
-        return model
+        rates = np.array([ALPHA])
+        return ensembles.torch_one_after_another(x, y, rates, EPOCHS, fused=fused)[0]
 
     def accuracy(model):
         with torch.no_grad():

@@ -66,19 +66,8 @@ def _model(setting: Setting) -> Model:
     A layer beyond `depth` is passed by. The weights into and out of the units beyond `width` are
     zero and stay zero: where g(0) = 0, neither has a gradient. So one program serves all.
     """
-    whole = mlp((PIXELS, *(WIDEST,) * DEEPEST, CLASSES))
-    used = jnp.arange(WIDEST) < setting.width
-
-    def init(key):
-        narrow = []
-        for index, layer in enumerate(whole.init(key)[0]):
-            w = layer.w
-            if index > 0:  # He's variance is 2 over the number of units in use
-                w = w * used[:, None] * jnp.sqrt(WIDEST / setting.width)
-            if index < DEEPEST:
-                w = w * used[None, :]
-            narrow.append(layer._replace(w=w))
-        return tuple(narrow), ()
+    sizes = (PIXELS, *(WIDEST,) * DEEPEST, CLASSES)
+    init = mlp(sizes, widths=(setting.width,) * DEEPEST).init
 
     def apply(params, state, x, *, key=None, train=False):
         del key, train
@@ -100,8 +89,7 @@ def _model(setting: Setting) -> Model:
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     epochs = 6 if quick else 15
     keys = seed_keys(key, quick)
-    parts = datasets.load("digits")
-    whole = Dataset(*(jnp.asarray(np.concatenate(both)) for both in zip(*parts, strict=True)))
+    whole = datasets.whole("digits")
 
     def member(setting, key, whole):
         split_key, run_key = jax.random.split(key)

@@ -4,18 +4,20 @@
 seeds chooses every rule's setting by the mean training cost; the others judge it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from matplotlib.axes import Axes
 
-from jaxnet import Dataset, Setup, make_train, mlp
-from jaxnet.data import datasets, minibatches
+from jaxnet import Setup, make_train, mlp
+from jaxnet.data import datasets, splits
 from jaxnet.losses import softmax_cross_entropy
 from jaxnet.training.evaluation import score
+from scripts.harness import spread
 
 MODEL = mlp((64, 16, 10))
 EXAMPLES, BATCH = 512, 32
@@ -58,8 +60,7 @@ def tune(
 
     rules: pairs of setting ↦ optimizer and the settings, a pytree of arrays with equal first axes.
     """
-    parts = datasets.load("digits")
-    whole = Dataset(*(jnp.concatenate(both) for both in zip(*parts, strict=True)))
+    whole = datasets.whole("digits")
 
     def of_rule(build, settings, keys):
         train = make_train(
@@ -68,10 +69,7 @@ def tune(
 
         def one(setting, key):
             split_key, run_key = jax.random.split(key)
-            rows = minibatches.permutation(split_key, len(whole.x))
-            data, rest = (
-                Dataset(whole.x[part], whole.y[part]) for part in (rows[:EXAMPLES], rows[EXAMPLES:])
-            )
+            data, rest = splits.cut(split_key, whole, (EXAMPLES,))
             run = train(run_key, setting, data)
             cost = score(MODEL, run.params, (), data, softmax_cross_entropy).cost
             error = score(MODEL, run.params, (), rest, softmax_cross_entropy).error
@@ -92,3 +90,26 @@ def tune(
     )
     settings = [jax.tree.map(jnp.asarray, chosen) for _, chosen in rules]
     return jax.device_get(program(settings, keys))
+
+
+def draw_curves(
+    ax: Axes,
+    tuned: Mapping[str, Tuned],
+    settings: Mapping[str, np.ndarray],
+    labels: Mapping[str, str],
+    styles: Mapping[str, Any],
+) -> None:
+    """Mean cost of every epoch by rule, at the best α, of the seeds that did not choose it."""
+    for name, style in styles.items():
+        curve = tuned[name].judged("curve")
+        updates = EXAMPLES // BATCH * (np.arange(curve.shape[1]) + 0.5)
+        label = f"{labels[name]}, α = {settings[name][tuned[name].best]:g}"
+        spread(ax, updates, curve, label=label, **style)
+    seeds = len(tuned["plain"].judged("cost"))
+    ax.set(
+        title=f"Digits: median and middle half of {seeds} seeds",
+        xlabel="updates",
+        ylabel="cost, mean of an epoch (nats)",
+        yscale="log",
+    )
+    ax.legend(loc="upper right", fontsize=9)

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float
+from matplotlib.axes import Axes
 
 from jaxnet.training import descend
+from scripts.harness import INK
 
 CONDITIONS = (10, 20, 50, 100, 300, 1000)
 ANGLES = (0.0, np.pi / 4)
@@ -67,3 +69,45 @@ def steps_by_rate(
     return jax.vmap(over_conditions, (0, None, None))(
         jnp.array(ANGLES), conditions, jnp.asarray(rates)
     )
+
+
+def fewest(measurements: dict[str, Any], name: str) -> np.ndarray:
+    """Steps at the best α, (angles, conditions)."""
+    return measurements["steps"][name].min(axis=2)
+
+
+def reference_apart(
+    path: np.ndarray, init: Callable[..., Any], update: Callable[..., Any]
+) -> float:
+    """Largest distance of the reference's path from this one, at condition 100 turned by 45°.
+
+    init: params ↦ state. update: (params, gradients, state) ↦ params, state.
+    """
+    H = np.array([[0.505, -0.495], [-0.495, 0.505]])
+    params: Any = [(path[0][:, None],)]
+    state, apart = init(params), 0.0
+    for point in path:
+        apart = max(apart, float(np.abs(params[0][0][:, 0] - point).max()))
+        gradients: Any = [(H @ params[0][0],)]
+        params, state = update(params, gradients, state)
+    return apart
+
+
+def draw_paths(
+    ax: Axes,
+    condition: float,
+    paths: dict[str, np.ndarray],
+    labels: dict[str, str],
+    styles: dict[str, Any],
+    top: float,
+) -> None:
+    """Descents in a valley along the first axis, over its contours up to `top` across."""
+    along, across = np.meshgrid(np.linspace(-0.15, 0.8, 60), np.linspace(-0.8, top, 60))
+    surface = along**2 / condition / 2 + across**2 / 2
+    ax.contour(along, across, surface, levels=10, colors="0.8", linewidths=0.8)
+    for name, style in styles.items():
+        ax.plot(*paths[name].T, marker=".", markersize=4, label=labels[name], **style)
+    ax.plot(0, 0, "*", color="white", mec=INK, markersize=14)
+    ax.set(xlabel="along the valley", ylabel="across the valley")
+    ax.grid(False)
+    ax.legend(loc="upper left", fontsize=9)

@@ -203,11 +203,6 @@ def _reference_path(start: np.ndarray, steps: int) -> np.ndarray:
     return np.array(path)
 
 
-def _fewest(measurements: dict[str, Any], name: str) -> np.ndarray:
-    """Steps at the best α, (angles, conditions)."""
-    return measurements["steps"][name].min(axis=2)
-
-
 def draw(measurements: dict[str, Any]) -> Figure:
     digits = measurements["digits"]
     errors = {name: 100 * digits[name].judged("error").mean() for name in ("adam", "searched")}
@@ -223,7 +218,7 @@ def draw(measurements: dict[str, Any]) -> Figure:
         for (name, style), marker in zip(styles.items(), MARKERS, strict=False):
             ax.plot(
                 _valleys.CONDITIONS,
-                _fewest(measurements, name)[angle],
+                _valleys.fewest(measurements, name)[angle],
                 marker=marker,
                 label=LABELS[name],
                 **style,
@@ -237,19 +232,11 @@ def draw(measurements: dict[str, Any]) -> Figure:
             ylim=(15, 6e3),
         )
         ax.legend(loc="upper left", fontsize=9)
-    for name, style in styles.items():
-        curve = digits[name].judged("curve")
-        updates = _digits.EXAMPLES // _digits.BATCH * (np.arange(curve.shape[1]) + 0.5)
-        label = f"{LABELS[name]}, α = {DIGITS[name][digits[name].best]:g}"
-        spread(axes[1, 0], updates, curve, label=label, **style)
-    axes[1, 0].set(
-        title="Digits", xlabel="updates", ylabel="cost, mean of an epoch (nats)", yscale="log"
-    )
-    axes[1, 0].legend(loc="upper right", fontsize=9)
+    _digits.draw_curves(axes[1, 0], digits, DIGITS, LABELS, styles)
     _draw_settings(axes[1, 1], measurements)
     seeds = len(digits["adam"].judged("error"))
     figure.supxlabel(
-        f"Digits: medians of {seeds} seeds and their middle half; the crosses are means over them.",
+        f"Crosses: means over {seeds} seeds; the line: their median, the band their middle half.",
         fontsize=10,
     )
     return figure
@@ -278,7 +265,7 @@ def claims(measurements: dict[str, Any]) -> list[Claim]:
     digits, agreement = measurements["digits"], measurements["agreement"]
     adam, searched, sweep = digits["adam"], digits["searched"], digits["epsilon"]
     errors = np.stack([100 * sweep.judged("error", s) for s in range(len(EPSILONS))], axis=1)
-    plain, fewest = _fewest(measurements, "plain"), _fewest(measurements, "adam")
+    plain, fewest = _valleys.fewest(measurements, "plain"), _valleys.fewest(measurements, "adam")
     small, usual = measurements["small_cost"], measurements["plain_cost"]
     conditions = np.array(_valleys.CONDITIONS)
     ratio = {

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 
 from jaxnet import Dataset, Setup, make_train, mlp, optimizers
 from jaxnet.crosscheck import layout
-from jaxnet.data import datasets, minibatches
+from jaxnet.data import datasets, splits
 from jaxnet.training.run import start, step
 from reference_numpy import mlp as reference
 from reference_numpy import optimizers as reference_optimizers
@@ -66,8 +66,7 @@ REPEATED, ROUNDS = 20, 25
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     tune_key, judge_key = jax.random.split(key)
-    parts = datasets.load("digits")
-    whole = Dataset(*(jnp.concatenate(both) for both in zip(*parts, strict=True)))
+    whole = datasets.whole("digits")
     programs = {size: _program(size) for size in SIZES}
     tuning = jax.random.split(tune_key, 1 if quick else TUNING)
 
@@ -101,8 +100,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 
 
 def _draw(key: jax.Array, whole: Dataset) -> Dataset:
-    rows = minibatches.permutation(key, len(whole.x))[:EXAMPLES]
-    return Dataset(whole.x[rows], whole.y[rows])
+    return splits.cut(key, whole, (EXAMPLES,))[0]
 
 
 def _program(size: int) -> Callable[..., Any]:

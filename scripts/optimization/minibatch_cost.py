@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxnet import Dataset, Model, Setup, make_train, mlp, optimizers
-from jaxnet.data import datasets, minibatches
+from jaxnet.data import datasets, minibatches, splits
 from jaxnet.training.evaluation import score
 from reference_numpy import minibatch as reference
 from scripts.harness import (
@@ -54,17 +54,13 @@ RISE = 1e-6  # nats; a smaller rise is rounding in float32
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     epochs = 10 if quick else 30
     updates = 60 if quick else BATCH_UPDATES
-    parts = datasets.load("digits")
-    whole = Dataset(*(jnp.concatenate(both) for both in zip(*parts, strict=True)))
+    whole = datasets.whole("digits")
     setup = Setup(MODEL, optimizers.gradient_descent(ALPHA))
     full = make_train(lambda _: setup, batch_size=None, epochs=updates)
 
     def one_seed(key):
         split_key, run_key, order_key = jax.random.split(key, 3)
-        rows = minibatches.permutation(split_key, len(whole.x))
-        train, dev = (
-            Dataset(whole.x[part], whole.y[part]) for part in (rows[:EXAMPLES], rows[EXAMPLES:])
-        )
+        train, dev = splits.cut(split_key, whole, (EXAMPLES,))
 
         def after_epoch(carry):
             on_train, on_dev = (

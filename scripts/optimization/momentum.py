@@ -7,20 +7,19 @@ constant gradient shows what β does to the velocity in the notes' averaged form
 form of other libraries. Answers figure 68 of the notes.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import optimizers
 from jaxnet.training import descend
 from reference_numpy import optimizers as reference
 from scripts.harness import (
-    INK,
     TRUE,
     Claim,
     above,
@@ -32,7 +31,6 @@ from scripts.harness import (
     run_alone,
     seed_keys,
     series,
-    spread,
     statistical,
 )
 from scripts.optimization import _digits, _valleys
@@ -91,7 +89,11 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     return {
         **results,
         "digits": dict(zip(DIGITS, tuned, strict=True)),
-        "reference_apart": _reference_apart(results["agreement"]["ours"][:201]),
+        "reference_apart": _valleys.reference_apart(
+            results["agreement"]["ours"][:201],
+            reference.momentum_init,
+            partial(reference.momentum_update, learning_rate=2.0, beta=BETA),
+        ),
     }
 
 
@@ -121,31 +123,12 @@ def _agreement() -> dict[str, Any]:
     }
 
 
-def _reference_apart(path: np.ndarray) -> float:
-    """Largest distance of the reference's path from this one."""
-    H = np.array([[0.505, -0.495], [-0.495, 0.505]])  # condition 100, turned by 45°
-    params: Any = [(path[0][:, None],)]
-    state, apart = reference.momentum_init(params), 0.0
-    for point in path:
-        apart = max(apart, float(np.abs(params[0][0][:, 0] - point).max()))
-        gradients: Any = [(H @ params[0][0],)]
-        params, state = reference.momentum_update(
-            params, gradients, state, learning_rate=2.0, beta=BETA
-        )
-    return apart
-
-
-def _fewest(measurements: dict[str, Any], name: str) -> np.ndarray:
-    """Steps at the best α, (angles, conditions)."""
-    return measurements["steps"][name].min(axis=2)
-
-
 def _crossings(across: np.ndarray) -> int:
     return int(np.sum(np.diff(np.sign(across)) != 0))
 
 
 def draw(measurements: dict[str, Any]) -> Figure:
-    plain, momentum = (_fewest(measurements, name)[0] for name in LIMITS)
+    plain, momentum = (_valleys.fewest(measurements, name)[0] for name in LIMITS)
     figure, axes = new_figure(
         2,
         2,
@@ -154,12 +137,13 @@ def draw(measurements: dict[str, Any]) -> Figure:
         f"condition 10, {momentum[-1] / plain[-1]:.2f} times at 1,000",
     )
     styles: dict[str, Any] = dict(zip(LIMITS, series(2), strict=True))
-    _draw_paths(axes[0, 0], measurements, styles)
+    _valleys.draw_paths(axes[0, 0], SHOWN_CONDITION, measurements["shown"], LABELS, styles, 0.8)
+    axes[0, 0].set_title(f"Condition {SHOWN_CONDITION}, α = {SHOWN_ALPHA}/L for both")
     for name, style in styles.items():
         for angle, (marker, where) in enumerate((("o", "axis-aligned"), ("x", "turned by 45°"))):
             axes[0, 1].plot(
                 _valleys.CONDITIONS,
-                _fewest(measurements, name)[angle],
+                _valleys.fewest(measurements, name)[angle],
                 marker=marker,
                 markersize=5 if angle == 0 else 9,
                 label=f"{LABELS[name]}, {where}",
@@ -191,45 +175,14 @@ def draw(measurements: dict[str, Any]) -> Figure:
     )
     axes[1, 0].legend(loc="lower right", fontsize=9)
 
-    for name, style in styles.items():
-        tuned = measurements["digits"][name]
-        curve = tuned.judged("curve")
-        updates = _digits.EXAMPLES // _digits.BATCH * (np.arange(curve.shape[1]) + 0.5)
-        label = f"{LABELS[name]}, α = {DIGITS[name][tuned.best]:g}"
-        spread(axes[1, 1], updates, curve, label=label, **style)
-    seeds = len(measurements["digits"]["plain"].judged("cost"))
-    axes[1, 1].set(
-        title=f"Digits: median and middle half of {seeds} seeds",
-        xlabel="updates",
-        ylabel="cost, mean of an epoch (nats)",
-        yscale="log",
-    )
-    axes[1, 1].legend(fontsize=9)
+    _digits.draw_curves(axes[1, 1], measurements["digits"], DIGITS, LABELS, styles)
     return figure
-
-
-def _draw_paths(ax: Axes, measurements: dict[str, Any], styles: dict[str, Any]) -> None:
-    along, across = np.meshgrid(np.linspace(-0.15, 0.8, 60), np.linspace(-0.8, 0.8, 60))
-    surface = along**2 / SHOWN_CONDITION / 2 + across**2 / 2
-    ax.contour(along, across, surface, levels=10, colors="0.8", linewidths=0.8)
-    for name, style in styles.items():
-        ax.plot(
-            *measurements["shown"][name].T, marker=".", markersize=4, label=LABELS[name], **style
-        )
-    ax.plot(0, 0, "*", color="white", mec=INK, markersize=14)
-    ax.set(
-        title=f"Condition {SHOWN_CONDITION}, α = {SHOWN_ALPHA}/L for both",
-        xlabel="along the valley",
-        ylabel="across the valley",
-    )
-    ax.grid(False)
-    ax.legend(loc="upper left", fontsize=9)
 
 
 def claims(measurements: dict[str, Any]) -> list[Claim]:
     across = {name: path[:, 1] for name, path in measurements["shown"].items()}
     travelled = {name: np.abs(np.diff(one)).sum() for name, one in across.items()}
-    plain, momentum = (_fewest(measurements, name) for name in LIMITS)
+    plain, momentum = (_valleys.fewest(measurements, name) for name in LIMITS)
     ratio = dict(zip(_valleys.CONDITIONS, (momentum / plain)[0], strict=True))
     velocity = {name: one[:, -1] for name, one in measurements["velocity"].items()}
     friction = 1 / velocity["trace"]

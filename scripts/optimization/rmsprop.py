@@ -7,19 +7,18 @@ digits each method's α is chosen on some seeds and judged on others. Answers fi
 notes.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import optimizers
 from reference_numpy import optimizers as reference
 from scripts.harness import (
-    INK,
     Claim,
     above,
     at_least,
@@ -30,7 +29,6 @@ from scripts.harness import (
     run_alone,
     seed_keys,
     series,
-    spread,
     statistical,
 )
 from scripts.optimization import _digits, _valleys
@@ -94,7 +92,11 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     return {
         **results,
         "digits": dict(zip(DIGITS, tuned, strict=True)),
-        "reference_apart": _reference_apart(results["agreement"]["ours"][:201]),
+        "reference_apart": _valleys.reference_apart(
+            results["agreement"]["ours"][:201],
+            reference.rmsprop_init,
+            partial(reference.rmsprop_update, learning_rate=AGREED_ALPHA, beta=BETA),
+        ),
     }
 
 
@@ -123,27 +125,8 @@ def _agreement() -> dict[str, Any]:
     }
 
 
-def _reference_apart(path: np.ndarray) -> float:
-    """Largest distance of the reference's path from this one."""
-    H = np.array([[0.505, -0.495], [-0.495, 0.505]])  # condition 100, turned by 45°
-    params: Any = [(path[0][:, None],)]
-    state, apart = reference.rmsprop_init(params), 0.0
-    for point in path:
-        apart = max(apart, float(np.abs(params[0][0][:, 0] - point).max()))
-        gradients: Any = [(H @ params[0][0],)]
-        params, state = reference.rmsprop_update(
-            params, gradients, state, learning_rate=AGREED_ALPHA, beta=BETA
-        )
-    return apart
-
-
-def _fewest(measurements: dict[str, Any], name: str) -> np.ndarray:
-    """Steps at the best α, (angles, conditions)."""
-    return measurements["steps"][name].min(axis=2)
-
-
 def draw(measurements: dict[str, Any]) -> Figure:
-    plain, rmsprop = (_fewest(measurements, name) for name in RATES)
+    plain, rmsprop = (_valleys.fewest(measurements, name) for name in RATES)
     figure, axes = new_figure(
         2,
         2,
@@ -152,7 +135,9 @@ def draw(measurements: dict[str, Any]) -> Figure:
         f"{rmsprop[1, -1]:.0f} at 45°; plain descent {plain[0, -1]:.0f}",
     )
     styles: dict[str, Any] = dict(zip(RATES, series(2), strict=True))
-    _draw_paths(axes[0, 0], measurements, styles)
+    labels = {name: f"{LABELS[name]}, α = {alpha:g}" for name, alpha in SHOWN_ALPHA.items()}
+    _valleys.draw_paths(axes[0, 0], SHOWN_CONDITION, measurements["shown"], labels, styles, 1.1)
+    axes[0, 0].set_title(f"{SHOWN_STEPS} steps, condition {SHOWN_CONDITION}")
     conditions, color = _valleys.CONDITIONS, styles["rmsprop"]["color"]
     axes[0, 1].plot(
         conditions, plain[0], marker="o", label="plain descent, at any angle", **styles["plain"]
@@ -185,38 +170,8 @@ def draw(measurements: dict[str, Any]) -> Figure:
     )
     axes[1, 0].legend()
 
-    for name, style in styles.items():
-        tuned = measurements["digits"][name]
-        curve = tuned.judged("curve")
-        updates = _digits.EXAMPLES // _digits.BATCH * (np.arange(curve.shape[1]) + 0.5)
-        label = f"{LABELS[name]}, α = {DIGITS[name][tuned.best]:g}"
-        spread(axes[1, 1], updates, curve, label=label, **style)
-    seeds = len(measurements["digits"]["plain"].judged("cost"))
-    axes[1, 1].set(
-        title=f"Digits: median and middle half of {seeds} seeds",
-        xlabel="updates",
-        ylabel="cost, mean of an epoch (nats)",
-        yscale="log",
-    )
-    axes[1, 1].legend(fontsize=9)
+    _digits.draw_curves(axes[1, 1], measurements["digits"], DIGITS, LABELS, styles)
     return figure
-
-
-def _draw_paths(ax: Axes, measurements: dict[str, Any], styles: dict[str, Any]) -> None:
-    along, across = np.meshgrid(np.linspace(-0.1, 0.8, 60), np.linspace(-0.8, 1.1, 60))
-    surface = along**2 / SHOWN_CONDITION / 2 + across**2 / 2
-    ax.contour(along, across, surface, levels=10, colors="0.8", linewidths=0.8)
-    for name, style in styles.items():
-        label = f"{LABELS[name]}, α = {SHOWN_ALPHA[name]:g}"
-        ax.plot(*measurements["shown"][name].T, marker=".", markersize=4, label=label, **style)
-    ax.plot(0, 0, "*", color="white", mec=INK, markersize=14)
-    ax.set(
-        title=f"{SHOWN_STEPS} steps, condition {SHOWN_CONDITION}",
-        xlabel="W: along the valley",
-        ylabel="b: across the valley",
-    )
-    ax.grid(False)
-    ax.legend(loc="upper left", fontsize=9)
 
 
 def _slopes(measurements: dict[str, Any]) -> np.ndarray:
@@ -227,7 +182,7 @@ def _slopes(measurements: dict[str, Any]) -> np.ndarray:
 def claims(measurements: dict[str, Any]) -> list[Claim]:
     across = {name: path[:, 1] for name, path in measurements["shown"].items()}
     travelled = {name: np.abs(np.diff(one)).sum() for name, one in across.items()}
-    plain, rmsprop = (_fewest(measurements, name) for name in RATES)
+    plain, rmsprop = (_valleys.fewest(measurements, name) for name in RATES)
     gain = plain / rmsprop
     conditions = np.array(_valleys.CONDITIONS)
     long = conditions >= 100

@@ -17,7 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import Model, Setup, evaluate, make_train, mlp, optimizers
-from jaxnet.data import augmentation
+from jaxnet.data import augmentation, datasets, splits
 from reference_numpy import augmentation as reference
 from scripts.harness import (
     COLOURS,
@@ -61,7 +61,7 @@ CATS = (
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    whole = digits.whole()
+    whole = datasets.whole("digits")
     two = np.asarray(whole.x[np.argmax(whole.y == 2)]).reshape(SIDE, SIDE)
     return {**_cat(jax.random.fold_in(key, 1)), **_train(keys, whole), "shown": _shown(two)}
 
@@ -193,7 +193,7 @@ def _train(keys: jax.Array, whole: Any) -> dict[str, Any]:
     def member(both):
         arm, key = both
         split_key, run_key = jax.random.split(key)
-        train, dev, test = digits.cut(split_key, whole, (TRAIN, DEV))
+        train, dev, test = splits.cut(split_key, whole, (TRAIN, DEV))
         run = fit(run_key, arm, train)
         dev_error, test_error, train_error = (
             evaluate(network, run.params, run.state, part).error for part in (dev, test, train)

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from scipy.stats import norm
 
 from jaxnet import Dataset, Model, Setup, evaluate, make_train, mlp, optimizers
+from jaxnet.data import datasets, splits
 from jaxnet.layers import dropout, dropout_mask
 from jaxnet.regularizers import weights
 from scripts.harness import (
@@ -81,7 +82,7 @@ FAMILYWISE = 0.001  # chance of a false alarm over all units together
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    whole = digits.whole()
+    whole = datasets.whole("digits")
     return {**mask_means(keys, whole), **one_mask(keys[0], whole), **_train(keys, whole)}
 
 
@@ -122,7 +123,7 @@ def _train(keys: jax.Array, whole: Dataset) -> dict[str, Any]:
     def member(arm):
         setting, key = arm
         split_key, label_key, run_key = jax.random.split(key, 3)
-        train, dev, test = digits.cut(split_key, whole, (TRAIN, DEV))
+        train, dev, test = splits.cut(split_key, whole, (TRAIN, DEV))
         wrong_key, class_key = jax.random.split(label_key)
         wrong = jax.random.bernoulli(wrong_key, setting.noise, (TRAIN,))
         drawn = jax.random.randint(class_key, (TRAIN,), 0, digits.CLASSES)

@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import Dataset, Setup, evaluate, make_train, mlp, optimizers, regularizers
+from jaxnet.data import datasets, splits
 from jaxnet.training import early_stopping
 from reference_numpy import early_stopping as reference
 from scripts.harness import (
@@ -69,7 +70,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         wrong = jax.random.bernoulli(wrong_key, NOISE, whole.y.shape)
         drawn = jax.random.randint(class_key, whole.y.shape, 0, digits.CLASSES)
         noisy = Dataset(whole.x, jnp.where(wrong, drawn, whole.y))
-        train, dev, test = digits.cut(split_key, noisy, (TRAIN, DEV))
+        train, dev, test = splits.cut(split_key, noisy, (TRAIN, DEV))
         run = fit(run_key, lam, train, dev)
         params, norm = run.history["observed"]
         dev_cost = run.history["dev_cost"]
@@ -96,7 +97,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     program = jax.jit(
         lambda arms, whole: lax.map(lambda arm: member(arm, whole), arms, batch_size=5)
     )
-    found = jax.device_get(program(arms, digits.whole()))
+    found = jax.device_get(program(arms, datasets.whole("digits")))
     shape = len(LAMBDAS), len(keys)
     found = {name: value.reshape(*shape, *value.shape[1:]) for name, value in found.items()}
     rules = [reference.rule(curve, PATIENCE) for curve in found["dev_cost"].reshape(-1, STEPS)]

@@ -20,6 +20,7 @@ from scipy import sparse
 
 from jaxnet import losses, mlp, optimizers, regularizers
 from jaxnet.crosscheck import layout
+from jaxnet.data import datasets, splits
 from jaxnet.regularizers import weights
 from jaxnet.training import Setup, descend, evaluate, make_train
 from reference_numpy import initializers
@@ -40,7 +41,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
-from scripts.practice._digits import CLASSES, PIXELS, cut, whole
+from scripts.practice._digits import CLASSES, PIXELS
 
 TITLE = "L1: exact zeros by the proximal step, no better errors"
 NOTES_SECTION = "Regularization"
@@ -92,7 +93,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 
     def member(setting, key, digits):
         split_key, run_key = jax.random.split(key)
-        data, dev, test = cut(split_key, digits, (TRAIN, DEV))
+        data, dev, test = splits.cut(split_key, digits, (TRAIN, DEV))
         run = train(run_key, setting, data)
         model = _build(setting).model
         errors = [evaluate(model, run.params, (), part).error for part in (data, dev, test)]
@@ -108,7 +109,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         return lax.map(lambda one: member(one[0], one[1], digits), members)
 
     settings = Setting(*(np.repeat(v, len(keys)) for v in zip(*SETTINGS, strict=True)))
-    found = jax.device_get(run((settings, jnp.tile(keys, len(SETTINGS))), whole()))
+    found = jax.device_get(run((settings, jnp.tile(keys, len(SETTINGS))), datasets.whole("digits")))
     shape = len(SETTINGS), len(keys)
     matrices = [w.reshape(*shape, *w.shape[1:])[:, 0] for w in found.pop("weights")]
     found = {name: values.reshape(shape) for name, values in found.items()}
@@ -144,7 +145,7 @@ def _stored(matrices: Any) -> int:
 def _small(key: jax.Array) -> dict[str, float]:
     """Proximal descent on 50 digits in float64, here and in the reference, from one start."""
     cut_key, start_key = jax.random.split(key)
-    data, _ = cut(cut_key, whole(), (50,))
+    data, _ = splits.cut(cut_key, datasets.whole("digits"), (50,))
     sizes = (PIXELS, 5, CLASSES)
     model = mlp(sizes, activation="tanh")
     rng = np.random.default_rng(int(jax.random.bits(start_key)))

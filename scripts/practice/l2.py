@@ -22,6 +22,7 @@ from matplotlib.figure import Figure
 from jaxnet import Model, Setup, evaluate, make_train, mlp, optimizers, regularizers
 from jaxnet.activations import softmax
 from jaxnet.crosscheck import layout
+from jaxnet.data import datasets, splits
 from jaxnet.regularizers import weights
 from reference_numpy import regularizers as reference
 from scripts.harness import (
@@ -39,7 +40,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
-from scripts.practice._digits import CLASSES, PIXELS, cut, whole
+from scripts.practice._digits import CLASSES, PIXELS
 
 TITLE = "L2 regularization from λ = 0 to a constant predictor"
 NOTES_SECTION = "Regularization"
@@ -93,12 +94,12 @@ def _build(setting: Setting) -> Setup:
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    digits = whole()
+    digits = datasets.whole("digits")
     train = make_train(_build, batch_size=BATCH_SIZE, epochs=EPOCHS)
 
     def member(setting, key, digits):
         split_key, run_key = jax.random.split(key)
-        data, dev, test = cut(split_key, digits, (TRAIN, DEV))
+        data, dev, test = splits.cut(split_key, digits, (TRAIN, DEV))
         run = train(run_key, setting, data)
         model = _network(setting.scale)
         logits, _ = model.apply(run.params, run.state, dev.x)
@@ -117,7 +118,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 
     def line(key, digits):
         split_key, run_key = jax.random.split(key)
-        data, dev, test = cut(split_key, digits, (TRAIN, DEV))
+        data, dev, test = splits.cut(split_key, digits, (TRAIN, DEV))
         model = mlp((PIXELS, CLASSES), initializer="zeros")
         setup = Setup(model, _descent())
         run = make_train(lambda _: setup, batch_size=BATCH_SIZE, epochs=EPOCHS)(run_key, None, data)

@@ -161,7 +161,7 @@ def _tumours() -> tuple[Dataset, int]:
 
 
 def _pixels() -> tuple[Dataset, int]:
-    return digits.whole(), digits.CLASSES
+    return datasets.whole("digits"), digits.CLASSES
 
 
 def _real(keys: jax.Array, whole: Dataset, classes: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import Dataset, Model, Setup, evaluate, make_train, mlp, optimizers, regularizers
+from jaxnet.data import datasets, splits
 from scripts.harness import (
     Claim,
     above,
@@ -29,7 +30,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
-from scripts.practice._digits import CLASSES, PIXELS, cut, whole
+from scripts.practice._digits import CLASSES, PIXELS
 
 TITLE = "The recipe: what lowers bias, what lowers variance"
 NOTES_SECTION = "Basic Recipe for Machine Learning"
@@ -85,7 +86,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
 
     def member(setting, key, digits):
         split_key, run_key = jax.random.split(key)
-        train, dev, test = cut(split_key, digits, (MOST, DEV))
+        train, dev, test = splits.cut(split_key, digits, (MOST, DEV))
         # m examples, over and over: every setting makes the same number of updates.
         rows = jnp.arange(MOST) % setting.m
         data = Dataset(train.x[rows], train.y[rows])
@@ -107,7 +108,9 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         return lax.map(lambda one: member(one[0], one[1], digits), members)
 
     settings = Setting(*(np.repeat(v, len(keys)) for v in zip(*SETTINGS, strict=True)))
-    errors = jax.device_get(run((settings, jnp.tile(keys, len(SETTINGS))), whole()))
+    errors = jax.device_get(
+        run((settings, jnp.tile(keys, len(SETTINGS))), datasets.whole("digits"))
+    )
     shape = len(SETTINGS), len(keys)
     return {name: values.reshape(*shape, *values.shape[1:]) for name, values in errors.items()}
 

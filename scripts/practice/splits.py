@@ -21,7 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from jaxnet import Dataset, Setup, evaluate, make_train, mlp, optimizers, regularizers
-from jaxnet.data import splits
+from jaxnet.data import datasets, splits
 from reference_numpy import splits as reference
 from scripts.harness import (
     COLOURS,
@@ -38,7 +38,7 @@ from scripts.harness import (
     spread,
     statistical,
 )
-from scripts.practice._digits import CLASSES, PIXELS, cut, whole
+from scripts.practice._digits import CLASSES, PIXELS
 
 TITLE = "Train, dev and test sets: how large, and what each is good for"
 NOTES_SECTION = "Train / Dev / Test sets"
@@ -186,7 +186,7 @@ def _candidates(keys: jax.Array, *, epochs: int) -> dict[str, np.ndarray]:
 
     def seed(key, drawn, digits):
         split_key, run_key = jax.random.split(key)
-        train, dev, test, fresh = cut(split_key, digits, PARTS)
+        train, dev, test, fresh = splits.cut(split_key, digits, PARTS)
 
         def candidate(given):
             hyper, key = given
@@ -207,7 +207,7 @@ def _candidates(keys: jax.Array, *, epochs: int) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(np.asarray(jax.random.key_data(keys)).ravel())
     share = rng.random((2, len(keys), CANDIDATES)).astype(np.float32)
     drawn = {"alpha": 0.1 * 10 ** share[0], "lam": 0.01 * 300 ** share[1]}
-    return jax.device_get(jax.jit(run)(keys, drawn, whole()))
+    return jax.device_get(jax.jit(run)(keys, drawn, datasets.whole("digits")))
 
 
 def _of_chosen(measurements: dict[str, Any], tried: int = CANDIDATES) -> dict[str, np.ndarray]:

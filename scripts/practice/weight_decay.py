@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 
 from jaxnet import losses, mlp, optimizers, regularizers
 from jaxnet.crosscheck import layout
+from jaxnet.data import datasets, splits
 from jaxnet.regularizers import is_weight
 from jaxnet.training import descend
 from reference_numpy import initializers
@@ -37,7 +38,7 @@ from scripts.harness import (
     run_alone,
     series,
 )
-from scripts.practice._digits import CLASSES, PIXELS, cut, whole
+from scripts.practice._digits import CLASSES, PIXELS
 
 TITLE = "L2 is weight decay under gradient descent, not under Adam"
 NOTES_SECTION = "Regularization"
@@ -58,7 +59,7 @@ Path = list[np.ndarray]
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     del quick
     cut_key, start_key = jax.random.split(key)
-    data, _ = cut(cut_key, whole(), (TRAIN,))
+    data, _ = splits.cut(cut_key, datasets.whole("digits"), (TRAIN,))
     sizes = (PIXELS, 8, CLASSES)
     model = mlp(sizes, activation="tanh")
     rng = np.random.default_rng(int(jax.random.bits(start_key)))

@@ -8,7 +8,7 @@ import numpy as np
 from jax import lax
 
 from jaxnet import Dataset, Setup, losses, make_train, mlp, optimizers
-from jaxnet.data import datasets, minibatches
+from jaxnet.data import splits
 
 PIXELS, CLASSES = 64, 10
 WIDEST = 16
@@ -20,12 +20,6 @@ AT_ONCE = 10  # members that are vmapped; a rest that is no full group would com
 Hypers = dict[str, Any]
 
 
-def whole() -> Dataset:
-    """All 1,797 digits in one set, to be cut anew by each seed."""
-    parts = datasets.load("digits")
-    return Dataset(*(jnp.asarray(np.concatenate(both)) for both in zip(*parts, strict=True)))
-
-
 def build(hyper: Hypers) -> Setup:
     """Adam on one hidden layer of `width` units, at most WIDEST; ε and β₁ where they are given."""
     model = mlp((PIXELS, WIDEST, CLASSES), widths=(hyper.get("width", WIDEST),))
@@ -33,14 +27,6 @@ def build(hyper: Hypers) -> Setup:
         hyper["alpha"], b1=hyper.get("beta", 0.9), eps=hyper.get("epsilon", 1e-8)
     )
     return Setup(model, adam)
-
-
-def cut(key: jax.Array, digits: Dataset, examples: int = TRAIN) -> tuple[Dataset, Dataset, Dataset]:
-    """Disjoint training, dev and test sets; the test set is what is left."""
-    order = minibatches.permutation(key, len(digits.x))
-    rows = jnp.split(order, (examples, examples + DEV))
-    train, dev, test = (Dataset(digits.x[part], digits.y[part]) for part in rows)
-    return train, dev, test
 
 
 @jax.jit
@@ -55,7 +41,7 @@ def costs(hypers: Hypers, keys: jax.Array, digits: Dataset) -> tuple[jax.Array, 
     def member(one):
         hyper, key = one
         split_key, run_key = jax.random.split(key)
-        train, dev, test = cut(split_key, digits)
+        train, dev, test = splits.cut(split_key, digits, (TRAIN, DEV))
         run = fit(run_key, hyper, train)
 
         def cost(part):

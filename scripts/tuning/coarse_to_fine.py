@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from jaxnet import Dataset
+from jaxnet.data import datasets
 from jaxnet.populations import samplers
 from reference_numpy import search as reference
 from scripts.harness import (
@@ -55,7 +56,7 @@ SPACE: dict[str, Any] = {
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick, SEEDS)
-    whole = digits.whole()
+    whole = datasets.whole("digits")
     tables: dict[str, list[Any]] = {name: [] for name in (*SCHEDULES, RANDOM)}
     boxes: dict[str, list[Any]] = {name: [] for name in SCHEDULES}
     outside, apart = 0, []

@@ -16,6 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from jaxnet.data import datasets
 from jaxnet.populations import samplers
 from reference_numpy import search as reference
 from scripts.harness import (
@@ -55,7 +56,7 @@ SPACES: dict[str, dict[str, Any]] = {
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    whole = digits.whole()
+    whole = datasets.whole("digits")
     rng = np.random.default_rng(np.asarray(jax.random.key_data(key)))
 
     @jax.jit

@@ -21,6 +21,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import Model, Setup, evaluate, make_train, mlp, optimizers, schedules
+from jaxnet.data import datasets, splits
 from jaxnet.layers import dense
 from jaxnet.populations import samplers
 from jaxnet.widths import live
@@ -115,7 +116,7 @@ def _optimizer(hyper: dict[str, Any], steps_per_epoch: int) -> optax.GradientTra
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     configurations = 80 if quick else CONFIGURATIONS
-    whole = digits.whole()
+    whole = datasets.whole("digits")
     draw_key, run_key = jax.random.split(key)
     hypers = _draw_configurations(draw_key, configurations)
     keys = jax.random.split(run_key, len(hypers["alpha"]))
@@ -124,7 +125,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     def member(one, size):
         hyper, key = one
         split_key, fit_key = jax.random.split(key)
-        train, dev, _ = digits.cut(split_key, whole, TRAIN)
+        train, dev, _ = splits.cut(split_key, whole, (TRAIN, digits.DEV))
 
         def build(hyper):
             return Setup(_model(hyper), _optimizer(hyper, TRAIN // size))

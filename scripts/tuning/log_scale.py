@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.stats import kstest
 
+from jaxnet.data import datasets
 from jaxnet.populations import samplers
 from reference_numpy import search as reference
 from scripts.harness import (
@@ -76,7 +77,7 @@ def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
         "width": np.full(points.size, digits.WIDEST, np.int32),
         "epsilon": np.full(points.size, 1e-8, np.float32),
     }
-    dev, test = digits.costs(hypers, keys[owners.reshape(-1)], digits.whole())
+    dev, test = digits.costs(hypers, keys[owners.reshape(-1)], datasets.whole("digits"))
     return {
         "linear": drawn["linear"]["alpha"].astype(np.float64),
         "log": drawn["log"]["alpha"].astype(np.float64),

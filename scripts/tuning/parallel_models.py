@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from jaxnet import Dataset, losses, make_train
+from jaxnet.data import datasets, splits
 from jaxnet.populations import samplers
 from jaxnet.training import Run
 from jaxnet.training.run import start
@@ -55,7 +56,7 @@ ROUNDS = 3  # of the interleaved timing
 
 def measure(key: jax.Array, quick: bool) -> dict[str, Any]:
     keys = seed_keys(key, quick)
-    whole = digits.whole()
+    whole = datasets.whole("digits")
 
     @jax.jit
     def draw_alphas(keys):
@@ -92,7 +93,7 @@ def _scores(params: Any, state: Any, alpha: Any, parts: tuple[Dataset, ...]) -> 
 def _member(alpha: jax.Array, key: jax.Array, whole: Dataset) -> dict[str, Any]:
     """Curve of one member's training cost, an entry a day, and its dev and test cost."""
     split_key, run_key = jax.random.split(key)
-    train, *others = digits.cut(split_key, whole)
+    train, *others = splits.cut(split_key, whole, (digits.TRAIN, digits.DEV))
     fit = make_train(digits.build, batch_size=digits.BATCH_SIZE, epochs=DAYS, drop_last=True)
     run = fit(run_key, {"alpha": alpha}, train)
     curve = run.history["cost"].mean(axis=1)
@@ -102,7 +103,7 @@ def _member(alpha: jax.Array, key: jax.Array, whole: Dataset) -> dict[str, Any]:
 def _babysat(key: jax.Array, whole: Dataset) -> dict[str, Any]:
     """The babysat model: its days' training cost, its α, and the costs of where it ends."""
     split_key, run_key = jax.random.split(key)
-    train, *others = digits.cut(split_key, whole)
+    train, *others = splits.cut(split_key, whole, (digits.TRAIN, digits.DEV))
     one_day = make_train(digits.build, batch_size=digits.BATCH_SIZE, epochs=1, drop_last=True)
 
     def day(carry, number):
