@@ -156,7 +156,7 @@ def test_train_dev_test_refuses_targets_of_another_length():
 
 
 def test_cut_gives_disjoint_parts_of_the_sizes_asked_for_and_the_rest():
-    data = Dataset(jnp.arange(24.0)[:, None] * jnp.ones(2), jnp.arange(24))
+    data = Dataset(jnp.arange(24.0)[:, None] * jnp.ones((1, 2)), jnp.arange(24))
     parts = splits.cut(KEY, data, (5, 7))
     assert [part.x.shape for part in parts] == [(5, 2), (7, 2), (12, 2)]
     assert cover([part.y for part in parts], 24)
