@@ -1,6 +1,6 @@
 """Data sets, splits, normalization, mini-batches and augmentation."""
 
-from jaxnet.data import augmentation, datasets, minibatches, normalization, splits
+from jaxnet.data import augmentation, datasets, minibatches, normalization, shards, splits
 from jaxnet.data.types import Dataset, Split
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "datasets",
     "minibatches",
     "normalization",
+    "shards",
     "splits",
 ]
