@@ -314,7 +314,7 @@ def test_extremes_of_y(tmp_path):
 
 def test_a_file_that_changes_while_it_is_open(opened):
     """Reading a mapping past the end of its file would kill the process (SIGBUS)."""
-    second = Path(opened.x[1].filename)
+    second = Path(str(opened.x[1].filename))
     cut_off(second, 20)
     shards.rows(opened, [0, 9])
     with pytest.raises(ValueError, match=r"x-00001\.npy: is cut off"):
@@ -322,7 +322,7 @@ def test_a_file_that_changes_while_it_is_open(opened):
     second.unlink()
     with pytest.raises(ValueError, match=r"x-00001\.npy: cannot be read any more"):
         shards.rows(opened, [5])
-    cut_off(Path(opened.y[0].filename), 20)
+    cut_off(Path(str(opened.y[0].filename)), 20)
     with pytest.raises(ValueError, match=r"y-00000\.npy: is cut off"):
         shards.y_extremes(opened)
 

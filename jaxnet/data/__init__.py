@@ -1,6 +1,6 @@
 """Data sets, splits, normalization, mini-batches and augmentation."""
 
-from jaxnet.data import augmentation, datasets, minibatches, normalization, shards, splits
+from jaxnet.data import augmentation, datasets, feed, minibatches, normalization, shards, splits
 from jaxnet.data.types import Dataset, Split
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Split",
     "augmentation",
     "datasets",
+    "feed",
     "minibatches",
     "normalization",
     "shards",
