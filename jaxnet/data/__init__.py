@@ -1,6 +1,15 @@
 """Data sets, splits, normalization, mini-batches and augmentation."""
 
-from jaxnet.data import augmentation, datasets, feed, minibatches, normalization, shards, splits
+from jaxnet.data import (
+    augmentation,
+    datasets,
+    feed,
+    files,
+    minibatches,
+    normalization,
+    shards,
+    splits,
+)
 from jaxnet.data.types import Dataset, Split
 
 __all__ = [
@@ -9,6 +18,7 @@ __all__ = [
     "augmentation",
     "datasets",
     "feed",
+    "files",
     "minibatches",
     "normalization",
     "shards",

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.data.conversion import convert
 from jaxnet.data.types import Dataset
 from jaxnet.validation import check_count, check_features, check_targets
 
@@ -248,15 +249,13 @@ def _gather(
 
 def _held(part: np.memmap, found: np.ndarray, local: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Rows of a part in another dtype, refused where that cannot hold them."""
-    with np.errstate(over="ignore"):
-        held = found.astype(dtype, copy=False)
-    right = np.isfinite(held) if dtype.kind == "f" else held == found
-    if not right.all():
-        row, *column = (int(place) for place in np.argwhere(~right)[0])
+    held, place = convert(found, dtype)
+    if place is not None:
+        row, *column = place
         where = f"row {local[row]}" + "".join(f", column {place}" for place in column)
         raise ValueError(
             f"{_path(part)}: expected finite numbers that {dtype} can hold, got "
-            f"{found[(row, *column)]} in {where}; drop or impute that example"
+            f"{found[place]} in {where}; drop or impute that example"
         )
     return held
 
